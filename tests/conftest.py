@@ -1,0 +1,40 @@
+"""Set before any test module is imported: thread limits and the hypothesis profile."""
+
+from __future__ import annotations
+
+import os
+
+# Read by OpenMP when torch loads. Small tensors run slower on many threads than on one, and CI machines have
+# two cores; a test about thread counts sets its own with torch.set_num_threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "stpcodec",
+    deadline=None,  # the first example pays for imports and warm-up
+    max_examples=25,
+    derandomize=True,  # a failure in CI is the same failure at home
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "thorough", parent=settings.get_profile("stpcodec"), max_examples=400, derandomize=False
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stpcodec"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip `cuda` tests without a device, but never silently where CI says that there must be one."""
+    marked = [item for item in items if item.get_closest_marker("cuda")]
+    if not marked:
+        return
+    import torch
+
+    if torch.cuda.is_available():
+        return
+    if os.environ.get("STPCODEC_REQUIRE_CUDA") == "1":
+        raise pytest.UsageError("STPCODEC_REQUIRE_CUDA=1 but torch sees no CUDA device")
+    for item in marked:
+        item.add_marker(pytest.mark.skip(reason="no CUDA device"))
