@@ -1,0 +1,116 @@
+"""Entry point: runs a verb and turns whatever it raises into one line and an exit code.
+
+| code | meaning |
+|---|---|
+| 0 | done |
+| 1 | internal error |
+| 2 | wrong usage (options, output exists, output is the input) |
+| 3 | input unreadable or corrupt |
+| 4 | verification failed |
+| 5 | target unreachable, output not writable |
+| 6 | model missing or not the one of the file |
+| 129, 130, 143 | ended by SIGHUP, SIGINT, SIGTERM |
+| 141 | the reader of the output pipe went away |
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from stpcodec import __version__
+from stpcodec.cli import console
+from stpcodec.cli.decode import decode
+from stpcodec.cli.encode import encode
+from stpcodec.cli.info import info
+from stpcodec.cli.session import Session
+from stpcodec.cli.signals import SignalReceived
+from stpcodec.cli.train import train
+from stpcodec.cli.verify import verify
+from stpcodec.codec.output import OutputClosed
+from stpcodec.errors import StpError
+
+app = typer.Typer(
+    name="stpcodec",
+    help="A learned video codec: any video in, a small .stp file, the same video out.",
+    epilog="Exit codes: 0 ok, 1 internal error, 2 usage, 3 unreadable or corrupt input, 4 verification "
+    "failed, 5 target unreachable or not writable, 6 model missing or mismatched, 128+N ended by signal N.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (encode, decode, info, verify, train):
+    app.command()(verb)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        print(f"stpcodec {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _global_options(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the program; returns its exit code. Never raises."""
+    session = Session()
+    try:
+        with session.guard:
+            app(args, prog_name="stpcodec", obj=session)
+        return 0
+    except BaseException as error:  # the one place where everything ends
+        return _exit_code(error, show_traceback=session.verbose)
+
+
+def _exit_code(error: BaseException, *, show_traceback: bool) -> int:
+    match error:
+        case SystemExit():  # typer has printed its usage error
+            return error.code if isinstance(error.code, int) else int(error.code is not None)
+        case SignalReceived():
+            console.say(f"stpcodec: ended by {error}")
+            return error.exit_code
+        case KeyboardInterrupt():
+            return 130
+        case OutputClosed() | BrokenPipeError():
+            _silence_stdout()
+            return OutputClosed.exit_code
+    if show_traceback:
+        console.say("".join(traceback.format_exception(error)).rstrip())
+    if isinstance(error, StpError):
+        console.error(str(error))
+        return error.exit_code
+    hint = (
+        "" if show_traceback else "; run again with -v or STPCODEC_DEBUG=1 for the traceback, and report it"
+    )
+    console.error(f"internal error: {type(error).__name__}: {error}{hint}")
+    return 1
+
+
+def _silence_stdout() -> None:
+    """Python flushes standard output once more at exit, and would complain about the closed pipe again."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass
+
+
+def run() -> None:
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

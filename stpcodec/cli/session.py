@@ -1,0 +1,42 @@
+"""What `main` and the verbs share in one run, and the options that several verbs have."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import typer
+
+from stpcodec.cli.signals import SignalGuard
+
+
+@dataclass
+class Session:
+    """Passed to every verb as `context.obj`.
+
+    verbose: also decides whether an unexpected error shows its traceback.
+    """
+
+    guard: SignalGuard = field(default_factory=SignalGuard)
+    verbose: bool = field(default_factory=lambda: os.environ.get("STPCODEC_DEBUG", "") not in ("", "0"))
+
+
+def _set_verbose(context: typer.Context, value: bool) -> bool:
+    session: Session = context.find_root().obj
+    session.verbose |= value
+    return value
+
+
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", "-v", callback=_set_verbose, help="Say more; show the traceback of internal errors."
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress and no summary; warnings and errors only.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
+Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
+StpFileArgument = Annotated[str, typer.Argument(metavar="FILE", help="A .stp file.", show_default=False)]

@@ -1,0 +1,70 @@
+"""A .stp file against its source, frame by frame: the check behind `encode --verify`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+import numpy as np
+
+from stpcodec.codec.samples import peak
+from stpcodec.errors import VerificationFailed
+from stpcodec.video.reader import Frame
+
+LOSSLESS_DB = 100.0
+"""What a plane without any error counts as."""
+
+
+@dataclass
+class PlanePsnr:
+    """Mean over frames of the PSNR of each plane in dB; "yuv" weighs luma 6 and each chroma plane 1."""
+
+    bit_depth: int
+    sums: dict[str, float] = field(default_factory=lambda: {"y": 0.0, "u": 0.0, "v": 0.0})
+    frames: int = 0
+
+    def add(self, decoded: Frame, source: Frame) -> None:
+        for name in self.sums:
+            self.sums[name] += self._psnr(getattr(decoded, name), getattr(source, name))
+        self.frames += 1
+
+    def _psnr(self, a: np.ndarray, b: np.ndarray) -> float:
+        difference = a.astype(np.int32) - b.astype(np.int32)
+        mse = float(np.mean(np.square(difference), dtype=np.float64))
+        return min(LOSSLESS_DB, 10 * math.log10(peak(self.bit_depth) ** 2 / mse)) if mse else LOSSLESS_DB
+
+    def result(self) -> dict[str, float]:
+        means = {name: total / self.frames for name, total in self.sums.items()}
+        return {**means, "yuv": (6 * means["y"] + means["u"] + means["v"]) / 8}
+
+
+def compare(
+    decoded: Iterable[Frame],
+    source: Iterable[Frame],
+    *,
+    bit_depth: int,
+    name: str,
+    on_frame: Callable[[int], None],
+) -> dict[str, float]:
+    """PSNR in dB per plane ("y", "u", "v") and together ("yuv"). `on_frame` gets the number of frames.
+
+    Raises:
+        VerificationFailed: a frame is missing on one side, or is shown at another time.
+    """
+    psnr = PlanePsnr(bit_depth)
+    for ours, theirs in zip_longest(decoded, source):
+        if ours is None or theirs is None:
+            missing = "the decoded video" if ours is None else "the source, read a second time,"
+            raise VerificationFailed(
+                f"{name}: {missing} ends after {psnr.frames} frames, the other goes on; encode again"
+            )
+        if ours.pts != theirs.pts:
+            raise VerificationFailed(
+                f"{name}: frame {psnr.frames} has pts {ours.pts}, its source {theirs.pts}; "
+                f"encode again, and report this"
+            )
+        psnr.add(ours, theirs)
+        on_frame(psnr.frames)
+    return psnr.result()

@@ -1,0 +1,157 @@
+"""A .stp file in, video out.
+
+StpReader ─► segments ─► SegmentCodec (entropy, model, tiles, round) ─► frames ─► VideoWriter ─► out.mp4
+    └──────► sidecar (sound, subtitles, tags) ──────────────────────────────────────┘
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stpcodec.codec.events import Progress, ProgressCallback, WarnCallback, ignore_progress, warn_python
+from stpcodec.codec.models import codec_of_file, thread_limit
+from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
+from stpcodec.codec.prefetch import prefetched
+from stpcodec.codec.segments import SegmentCodec
+from stpcodec.codec.selection import Selection, seconds_of, select
+from stpcodec.codec.sidecars import read_sidecar
+from stpcodec.codec.stream import video_info
+from stpcodec.container import StpReader, StreamHeader
+from stpcodec.errors import UsageError
+from stpcodec.video.reader import Frame
+from stpcodec.video.writer import VideoWriter
+
+FORMATS = {".y4m": "y4m", ".mkv": "matroska", ".mp4": "mp4", ".mov": "mov"}
+"""Output suffixes and what FFmpeg calls these containers."""
+
+_FRAMES_AHEAD = 8  # decoded while the writer compresses the ones before
+
+
+@dataclass(frozen=True)
+class DecodeReport:
+    """What a decode did. segments: how many had to be decoded."""
+
+    frames: int
+    segments: int
+    elapsed_seconds: float
+    model: str
+    device: str
+
+    @property
+    def frames_per_second(self) -> float:
+        return self.frames / self.elapsed_seconds if self.elapsed_seconds > 0 else 0.0
+
+
+def decode(
+    source: str | Path,
+    target: str | Path,
+    *,
+    device: str = "auto",
+    start: float | None = None,
+    end: float | None = None,
+    vcodec: str | None = None,
+    options: dict[str, str] | None = None,
+    threads: int | None = None,
+    overwrite: bool = False,
+    progress: ProgressCallback = ignore_progress,
+    warn: WarnCallback = warn_python,
+) -> DecodeReport:
+    """Decode a .stp file into a .mp4, .mkv, .mov or .y4m file; `-` is y4m on standard output.
+
+    start, end: seconds from the first frame, start <= time < end; only the segments needed are decoded, times
+    begin again at zero, and the other streams are left out. vcodec, options: FFmpeg encoder and its options.
+
+    Raises:
+        UsageError, InputError, OutputError, ModelError: as their names say; then nothing new stands under the
+            target's name, and what was there before still does.
+    """
+    format_name = output_format(target)
+    check_target(target, source=source, overwrite=overwrite)
+    with (
+        StpReader(source) as stream,
+        OutputFile(target, source=source, overwrite=overwrite) as output,
+        thread_limit(threads),
+    ):
+        chosen = select(stream, start=start, end=end, name=str(source))
+        partial = start is not None or end is not None
+        header, total = stream.header, _frame_total(stream, chosen)
+        if format_name == "y4m":
+            output.require_space(total * frame_bytes(header), "the decoded video")
+        info = video_info(
+            header,
+            path=str(source),
+            frame_count=total,
+            duration_seconds=seconds_of(stream, stream.segments[-1].last_pts),
+        )
+        loaded = codec_of_file(header, device=device)
+        sidecar = None if partial else read_sidecar(stream, output)
+        if partial and stream.has_sidecar:
+            warn(f"{target}: sound, subtitles and other streams are left out when only a part is decoded")
+
+        clock = time.monotonic()
+        frames_done = 0
+        shift = -chosen.first_pts if partial else 0
+        frames = decoded_frames(stream, SegmentCodec(header, loaded.codec, loaded.device), chosen)
+        with (
+            VideoWriter(
+                output.path or output.file(),
+                info,
+                format_name=format_name,
+                vcodec=vcodec,
+                options=options,
+                sidecar=sidecar,
+                warn=warn,
+            ) as video,
+            prefetched(frames, depth=_FRAMES_AHEAD) as frames_ahead,
+        ):
+            for frame in frames_ahead:
+                video.write(replace(frame, pts=frame.pts + shift))
+                frames_done += 1
+                progress(Progress("decode", frames_done, total, 0, time.monotonic() - clock))
+    return DecodeReport(
+        frames=frames_done,
+        segments=len(chosen.segments),
+        elapsed_seconds=time.monotonic() - clock,
+        model=loaded.model,
+        device=str(loaded.device),
+    )
+
+
+def decoded_frames(
+    stream: StpReader, codec: SegmentCodec, chosen: Selection | None = None
+) -> Iterator[Frame]:
+    """The frames of a file, or those chosen, in order. Memory: one segment's bytes and one chunk of frames.
+
+    Raises:
+        CorruptSegment: naming file and segment.
+    """
+    for number in chosen.segments if chosen else range(len(stream.segments)):
+        for frame in codec.frames(stream.read_segment(number)):
+            if chosen is None or chosen.holds(frame.pts):
+                yield frame
+
+
+def output_format(target: str | Path) -> str:
+    """FFmpeg's name of the container that the target's suffix asks for; y4m for standard output."""
+    if str(target) == STANDARD_STREAM:
+        return "y4m"
+    suffix = Path(target).suffix.lower()
+    if suffix not in FORMATS:
+        raise UsageError(
+            f"{target}: no video format is known for '{suffix}'; name a {', '.join(FORMATS)} file, or -"
+        )
+    return FORMATS[suffix]
+
+
+def frame_bytes(header: StreamHeader) -> int:
+    """Size of one raw frame."""
+    chroma = -(-header.height // 2) * -(-header.width // 2)
+    return (header.height * header.width + 2 * chroma) * (1 if header.bit_depth == 8 else 2)
+
+
+def _frame_total(stream: StpReader, chosen: Selection) -> int:
+    """How many frames are chosen: exact for a whole file, otherwise at most (ends of segments may be cut)."""
+    return sum(stream.segments[number].frame_count for number in chosen.segments)

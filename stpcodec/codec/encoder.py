@@ -1,0 +1,232 @@
+"""Video in, .stp out: the whole pipeline.
+
+    reader ─► chunks (scene cuts, segments) ─► SegmentBuilder (tiles, model, entropy) ─► StpWriter ─► out.stp
+    source ─► extract_sidecar (sound, subtitles, tags) ─────────────────────────────────────┘
+
+Memory is that of a few chunks and of one segment's coded bytes, however long the video is.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from stpcodec import __version__
+from stpcodec.codec.comparison import compare
+from stpcodec.codec.decoder import decoded_frames
+from stpcodec.codec.events import Progress, ProgressCallback, WarnCallback, ignore_progress, warn_python
+from stpcodec.codec.models import LoadedCodec, load_codec, thread_limit
+from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
+from stpcodec.codec.prefetch import prefetched
+from stpcodec.codec.segments import SegmentBuilder, SegmentCodec
+from stpcodec.codec.sidecars import write_sidecar
+from stpcodec.codec.stream import stream_header
+from stpcodec.codec.tiling import choose_tile
+from stpcodec.container import StpReader, StpWriter, limits
+from stpcodec.errors import InputError, UsageError, VerificationFailed
+from stpcodec.patches.partition import chunks
+from stpcodec.patches.scenes import SceneCutDetector
+from stpcodec.video.reader import VideoReader
+
+
+@dataclass(frozen=True)
+class EncodeReport:
+    """What an encode did.
+
+    bytes_written: the whole file; sidecar_bytes: of them other streams (sound, subtitles, ...).
+    bits_per_pixel: everything but the sidecar, per luma sample. elapsed_seconds: without `verify`.
+    psnr_db: per plane and "yuv" (6:1:1), mean over frames; only with `verify`.
+    """
+
+    frames: int
+    segments: int
+    bytes_written: int
+    sidecar_bytes: int
+    bits_per_pixel: float
+    elapsed_seconds: float
+    model: str
+    device: str
+    psnr_db: dict[str, float] | None
+
+    @property
+    def frames_per_second(self) -> float:
+        return self.frames / self.elapsed_seconds if self.elapsed_seconds > 0 else 0.0
+
+
+def encode(
+    source: str | Path,
+    target: str | Path,
+    *,
+    quality: int = 50,
+    model: str | None = None,
+    device: str = "auto",
+    segment_frames: int = 128,
+    threads: int | None = None,
+    overwrite: bool = False,
+    strict: bool = False,
+    verify: bool = False,
+    tile: int = 0,
+    progress: ProgressCallback = ignore_progress,
+    warn: WarnCallback = warn_python,
+) -> EncodeReport:
+    """Encode a video into a .stp file; `-` is standard input or output.
+
+    quality: 1 to 100. model: a name or a weights file, None for the default. segment_frames: the longest
+    segment, 1 to 256. tile: tile size in luma samples, 0 to tile only frames too large for memory.
+    verify: decode what was written before it gets its name, and report PSNR against the source.
+
+    Raises:
+        UsageError, InputError, OutputError, ModelError, VerificationFailed: as their names say; then nothing
+            new stands under the target's name, and what was there before still does.
+    """
+    _check_options(source, target, quality=quality, segment_frames=segment_frames, verify=verify)
+    check_target(target, source=source, overwrite=overwrite)
+    with (
+        VideoReader(source, strict=strict, warn=warn) as reader,
+        OutputFile(target, source=source, overwrite=overwrite) as output,
+        thread_limit(threads),
+    ):
+        loaded = load_codec(model, device=device)
+        info, multiple = reader.info, loaded.codec.alignment
+        tile, overlap = choose_tile(info.height, info.width, tile, multiple)
+        header = stream_header(
+            info,
+            model=loaded.model,
+            weights_sha256=loaded.weights_sha256,
+            quality=quality,
+            segment_frames=segment_frames,
+            tile=tile,
+            tile_overlap=overlap,
+            encoder=f"stpcodec {__version__}",
+        )
+        writer = StpWriter(output.file())
+        writer.write_header(header)
+        sidecar_bytes = write_sidecar(writer, source, output, warn=warn)
+
+        watch = _Watch(output, writer, info.frame_count_estimate, progress=progress, warn=warn)
+        segments = SegmentCodec(header, loaded.codec, loaded.device)
+        segment: SegmentBuilder | None = None
+        parts = chunks(
+            reader,
+            chunk_frames=loaded.codec.chunk_frames,
+            segment_frames=segment_frames,
+            detector=SceneCutDetector(),
+        )
+        with prefetched(parts) as parts_ahead:
+            for chunk in parts_ahead:
+                if segment is None or chunk.opens_segment:
+                    watch.close(segment)
+                    segment = segments.open(first_frame=watch.frames)
+                segment.add(chunk.frames)
+                watch.after(len(chunk.frames))
+        if segment is None:
+            raise InputError(f"{source}: holds no video frame; is the file complete?")
+        watch.close(segment)
+        writer.finish()
+
+        elapsed_seconds = watch.elapsed_seconds
+        psnr_db = None
+        if verify:
+            output.flush()
+            psnr_db = _verify(source, output, loaded, strict=strict, progress=progress)
+        return EncodeReport(
+            frames=watch.frames,
+            segments=watch.segments,
+            bytes_written=writer.bytes_written,
+            sidecar_bytes=sidecar_bytes,
+            bits_per_pixel=8
+            * (writer.bytes_written - sidecar_bytes)
+            / (watch.frames * info.width * info.height),
+            elapsed_seconds=elapsed_seconds,
+            model=loaded.model,
+            device=str(loaded.device),
+            psnr_db=psnr_db,
+        )
+
+
+def _check_options(
+    source: str | Path, target: str | Path, *, quality: int, segment_frames: int, verify: bool
+) -> None:
+    if not 1 <= quality <= 100:
+        raise UsageError(f"quality {quality}: must be 1 to 100")
+    if not 1 <= segment_frames <= limits.MAX_SEGMENT_FRAMES:
+        raise UsageError(f"segment_frames {segment_frames}: must be 1 to {limits.MAX_SEGMENT_FRAMES}")
+    if verify and STANDARD_STREAM in (str(source), str(target)):
+        raise UsageError("verify needs files it can read again, not standard input or output; use file names")
+
+
+class _Watch:
+    """Counts what was done, reports it, and warns once when the disk will not hold the rest."""
+
+    def __init__(
+        self,
+        output: OutputFile,
+        writer: StpWriter,
+        frames_total: int | None,
+        *,
+        progress: ProgressCallback,
+        warn: WarnCallback,
+    ) -> None:
+        self._output, self._writer, self._frames_total = output, writer, frames_total
+        self._progress, self._warn = progress, warn
+        self._start = time.monotonic()
+        self._warned = False
+        self.frames = 0
+        self.segments = 0
+
+    @property
+    def elapsed_seconds(self) -> float:
+        return time.monotonic() - self._start
+
+    def after(self, frame_count: int) -> None:
+        self.frames += frame_count
+        self._progress(
+            Progress(
+                "encode", self.frames, self._frames_total, self._writer.bytes_written, self.elapsed_seconds
+            )
+        )
+
+    def close(self, segment: SegmentBuilder | None) -> None:
+        """Write a complete segment, if there is one."""
+        if segment is None:
+            return
+        self._writer.write_segment(segment.close())
+        self.segments += 1
+        self._check_space()
+
+    def _check_space(self) -> None:
+        event = Progress(
+            "encode", self.frames, self._frames_total, self._writer.bytes_written, self.elapsed_seconds
+        )
+        free, predicted = self._output.free_bytes(), event.predicted_bytes
+        if self._warned or free is None or predicted is None or predicted - event.bytes_written <= free:
+            return
+        self._warned = True
+        self._warn(
+            f"{self._output.name}: will have about {predicted / 1e6:.0f} MB, but {free / 1e6:.0f} MB are free "
+            f"there; free some space while this runs"
+        )
+
+
+def _verify(
+    source: str | Path, output: OutputFile, loaded: LoadedCodec, *, strict: bool, progress: ProgressCallback
+) -> dict[str, float]:
+    """Decode the file just written and compare it with its source, both read anew."""
+    assert output.path is not None  # _check_options has refused standard output
+    start = time.monotonic()
+    with StpReader(output.path) as stream, VideoReader(source, strict=strict, warn=lambda _: None) as again:
+        total = stream.frame_count
+
+        def on_frame(count: int) -> None:
+            progress(Progress("verify", count, total, 0, time.monotonic() - start))
+
+        try:
+            decoded = decoded_frames(stream, SegmentCodec(stream.header, loaded.codec, loaded.device))
+            return compare(
+                decoded, again, bit_depth=stream.header.bit_depth, name=output.name, on_frame=on_frame
+            )
+        except InputError as error:
+            raise VerificationFailed(
+                f"{output.name}: what was just written cannot be read: {error}"
+            ) from error

@@ -1,0 +1,53 @@
+"""Typed events of long work. The library emits them, the command line draws them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step of an encode, decode or verify.
+
+    phase: "encode", "decode" or "verify".
+    frames_total: None where unknown (a stream); for sources that do not count their frames, an estimate.
+    bytes_written: into the output so far; 0 where nothing is written.
+    """
+
+    phase: str
+    frames_done: int
+    frames_total: int | None
+    bytes_written: int
+    elapsed_seconds: float
+
+    @property
+    def frames_per_second(self) -> float:
+        return self.frames_done / self.elapsed_seconds if self.elapsed_seconds > 0 else 0.0
+
+    @property
+    def predicted_bytes(self) -> int | None:
+        """Size of the complete output if the rest costs what the frames so far did."""
+        if not self.frames_total or not self.frames_done or not self.bytes_written:
+            return None
+        return round(self.bytes_written * max(1.0, self.frames_total / self.frames_done))
+
+    @property
+    def eta_seconds(self) -> float | None:
+        if not self.frames_total or not self.frames_done:
+            return None
+        return max(0, self.frames_total - self.frames_done) * self.elapsed_seconds / self.frames_done
+
+
+ProgressCallback = Callable[[Progress], None]
+WarnCallback = Callable[[str], None]
+
+
+def ignore_progress(_: Progress) -> None:
+    """The default: nobody watches."""
+
+
+def warn_python(message: str) -> None:
+    """The default for warnings of the library: Python's own channel."""
+    warnings.warn(message, stacklevel=3)

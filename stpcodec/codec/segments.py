@@ -1,0 +1,137 @@
+"""A segment: closed run of chunks, from frames to bytes and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import xxhash
+
+from stpcodec.codec.chunk import ChunkCodec, History
+from stpcodec.codec.samples import to_planes, to_samples
+from stpcodec.codec.tiling import TiledCodec, TileLatents
+from stpcodec.container import Chunk, Segment, StreamHeader
+from stpcodec.errors import CorruptFile, CorruptSegment
+from stpcodec.video.reader import Frame
+
+
+def padded(size: int, multiple: int) -> int:
+    return -(-size // multiple) * multiple
+
+
+@dataclass(frozen=True)
+class SegmentCodec:
+    """Codes segments of the stream that `header` describes. Holds no state between segments."""
+
+    header: StreamHeader
+    codec: ChunkCodec
+    device: torch.device
+
+    @property
+    def tiled(self) -> TiledCodec:
+        header, multiple = self.header, self.codec.alignment
+        return TiledCodec(
+            self.codec,
+            height=padded(header.height, multiple),
+            width=padded(header.width, multiple),
+            tile=header.tile,
+            overlap=header.tile_overlap,
+            quality=header.quality,
+        )
+
+    def open(self, first_frame: int) -> SegmentBuilder:
+        return SegmentBuilder(self, first_frame)
+
+    def latents(self, segment: Segment) -> Iterator[list[TileLatents]]:
+        """The integers of every chunk, per tile; no pixels. Checks their hash after the last chunk.
+
+        Raises:
+            CorruptSegment: a chunk does not decode, or the hash is not the one stored.
+        """
+        tiled, hasher = self.tiled, xxhash.xxh3_128()
+        previous: list[TileLatents] | None = None
+        for index, chunk in enumerate(segment.chunks):
+            self._check_length(segment, index, chunk)
+            try:
+                previous = tiled.decode_latents(
+                    chunk.streams, frame_count=chunk.frame_count, previous=previous
+                )
+            except CorruptFile as error:
+                raise CorruptSegment(f"{_where(segment)}, chunk {index}: {error}") from error
+            for part in previous:
+                part.latents.hash_into(hasher)
+            yield previous
+        if hasher.digest() != segment.latents_hash:
+            raise CorruptSegment(
+                f"{_where(segment)}: its latents hash is {hasher.hexdigest()}, the file says "
+                f"{segment.latents_hash.hex()}; the file is damaged or this machine decodes wrongly"
+            )
+
+    def _check_length(self, segment: Segment, index: int, chunk: Chunk) -> None:
+        longest = self.codec.chunk_frames if index else 1
+        if not 1 <= chunk.frame_count <= longest:
+            raise CorruptSegment(
+                f"{_where(segment)}, chunk {index}: {chunk.frame_count} frames where at most {longest} can be"
+            )
+
+    def frames(self, segment: Segment) -> Iterator[Frame]:
+        """The decoded frames with their times. Memory: one chunk.
+
+        Raises:
+            CorruptSegment: as `latents`; after the last frame if only the hash is wrong.
+        """
+        tiled, header = self.tiled, self.header
+        histories: list[History] | None = None
+        index = 0
+        for latents in self.latents(segment):
+            planes, histories = tiled.synthesise(latents, histories)
+            samples = to_samples(planes, height=header.height, width=header.width, bit_depth=header.bit_depth)
+            for y, u, v in samples:
+                duration = segment.durations[index] if segment.durations else 0
+                yield Frame(y=y, u=u, v=v, pts=segment.pts[index], duration=duration)
+                index += 1
+
+
+class SegmentBuilder:
+    """One segment being encoded, chunk by chunk. Memory: its coded bytes and the histories of one chunk."""
+
+    def __init__(self, owner: SegmentCodec, first_frame: int) -> None:
+        self._owner = owner
+        self._tiled = owner.tiled
+        self._first_frame = first_frame
+        self._histories: list[History] | None = None
+        self._hasher = xxhash.xxh3_128()
+        self._chunks: list[Chunk] = []
+        self._pts: list[int] = []
+        self._durations: list[int] = []
+
+    @property
+    def frame_count(self) -> int:
+        return len(self._pts)
+
+    def add(self, frames: Sequence[Frame]) -> None:
+        """Code one chunk: a single frame when it is the first, at most the codec's `chunk_frames` later."""
+        owner = self._owner
+        planes = to_planes(
+            frames, bit_depth=owner.header.bit_depth, multiple=owner.codec.alignment, device=owner.device
+        )
+        streams, latents, self._histories = self._tiled.encode(planes, self._histories)
+        for part in latents:
+            part.hash_into(self._hasher)
+        self._chunks.append(Chunk(frame_count=len(frames), streams=streams))
+        self._pts += [frame.pts for frame in frames]
+        self._durations += [frame.duration for frame in frames]
+
+    def close(self) -> Segment:
+        return Segment(
+            first_frame=self._first_frame,
+            pts=tuple(self._pts),
+            durations=tuple(self._durations) if any(self._durations) else None,
+            chunks=tuple(self._chunks),
+            latents_hash=self._hasher.digest(),
+        )
+
+
+def _where(segment: Segment) -> str:
+    return f"segment at frame {segment.first_frame}"

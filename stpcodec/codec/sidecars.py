@@ -1,0 +1,56 @@
+"""The source's other streams on their way through the .stp file, by a temporary file beside the output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from stpcodec.codec.events import WarnCallback
+from stpcodec.codec.output import STANDARD_STREAM, OutputFile, output_error
+from stpcodec.container import StpReader, StpWriter
+from stpcodec.video.sidecar import extract_sidecar
+
+_PIECE_BYTES = 1 << 20
+
+
+def write_sidecar(writer: StpWriter, source: str | Path, output: OutputFile, *, warn: WarnCallback) -> int:
+    """Put everything but the picture of `source` into the file; the number of bytes it takes there.
+
+    It comes before the segments: a file cut off by a crash then still has its sound, and an unwritable
+    stream is found out before hours of coding.
+    """
+    if (
+        str(source) == STANDARD_STREAM
+    ):  # can be read only once; the reader warns when it holds more than a picture
+        return 0
+    scratch = output.scratch(".mkv")
+    if not extract_sidecar(Path(source), scratch, warn=warn):
+        return 0
+    output.require_space(scratch.stat().st_size, "the sound and other streams")
+    before = writer.bytes_written
+    writer.write_sidecar(_pieces(scratch))
+    scratch.unlink(missing_ok=True)
+    return writer.bytes_written - before
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            yield piece
+
+
+def read_sidecar(stream: StpReader, output: OutputFile) -> Path | None:
+    """The sidecar as a temporary file that lives as long as `output` is open; None when there is none."""
+    pieces = stream.sidecar_pieces()
+    first = next(pieces, None)
+    if first is None:
+        return None
+    path = output.scratch(".mkv")
+    try:
+        with path.open("wb") as file:
+            file.write(first)
+            for piece in pieces:
+                file.write(piece)
+    except OSError as error:
+        raise output_error(output.name, error) from error
+    return path

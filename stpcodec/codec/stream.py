@@ -1,0 +1,100 @@
+"""Between what FFmpeg says about a video (VideoInfo) and what a .stp file says about it (StreamHeader)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from stpcodec.container import StreamHeader
+from stpcodec.errors import InputError, UsageError
+from stpcodec.video.reader import VideoInfo
+
+_MAX_TERM = 2**31 - 1
+_MAX_TAG_CHARACTERS = 1 << 16  # all tags together must fit the header's limit; a longer one is no tag
+
+
+def stream_header(
+    info: VideoInfo,
+    *,
+    model: str,
+    weights_sha256: str,
+    quality: int,
+    segment_frames: int,
+    tile: int,
+    tile_overlap: int,
+    encoder: str,
+) -> StreamHeader:
+    """The header for encoding the video that `info` describes.
+
+    Raises:
+        InputError: the video is outside of the format's limits (size, time base).
+    """
+    try:
+        return StreamHeader(
+            width=info.width,
+            height=info.height,
+            bit_depth=info.bit_depth,
+            time_base=_terms(info.time_base),
+            average_rate=_terms(info.average_rate.limit_denominator(_MAX_TERM))
+            if info.average_rate
+            else None,
+            color_range=info.color_range,
+            color_primaries=info.color_primaries,
+            color_transfer=info.color_transfer,
+            color_space=info.color_space,
+            chroma_location=info.chroma_location,
+            sample_aspect_ratio=_terms(info.sample_aspect_ratio) if info.sample_aspect_ratio else None,
+            rotation=info.rotation,
+            interlaced=info.interlaced,
+            source_pixel_format=info.source_pixel_format,
+            metadata=_tags(info.metadata),
+            stream_metadata=_tags(info.stream_metadata),
+            model=model,
+            weights_sha256=weights_sha256,
+            quality=quality,
+            segment_frames=segment_frames,
+            tile=tile,
+            tile_overlap=tile_overlap,
+            encoder=encoder,
+        )
+    except UsageError as error:  # the options were checked before: what is left comes from the source
+        raise InputError(f"{info.path}: cannot be held by a .stp file: {error}") from error
+
+
+def video_info(
+    header: StreamHeader, *, path: str, frame_count: int, duration_seconds: float | None
+) -> VideoInfo:
+    """The source as the writer of decoded frames needs it."""
+    return VideoInfo(
+        path=path,
+        width=header.width,
+        height=header.height,
+        bit_depth=header.bit_depth,
+        time_base=Fraction(*header.time_base),
+        average_rate=Fraction(*header.average_rate) if header.average_rate else None,
+        source_pixel_format=header.source_pixel_format,
+        color_range=header.color_range,
+        color_primaries=header.color_primaries,
+        color_transfer=header.color_transfer,
+        color_space=header.color_space,
+        chroma_location=header.chroma_location,
+        sample_aspect_ratio=Fraction(*header.sample_aspect_ratio) if header.sample_aspect_ratio else None,
+        rotation=header.rotation,
+        interlaced=header.interlaced,
+        duration_seconds=duration_seconds,
+        frame_count_estimate=frame_count,
+        metadata=dict(header.metadata),
+        stream_metadata=dict(header.stream_metadata),
+    )
+
+
+def _terms(value: Fraction) -> tuple[int, int]:
+    return value.numerator, value.denominator
+
+
+def _tags(tags: dict[str, str]) -> dict[str, str]:
+    """Tags as valid UTF-8: FFmpeg hands on whatever bytes the container had."""
+
+    def clean(text: str) -> str:
+        return text[:_MAX_TAG_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+
+    return {clean(key): clean(value) for key, value in tags.items()}

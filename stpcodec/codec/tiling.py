@@ -1,0 +1,143 @@
+"""One chunk as one or several tiles: what does not fit memory at once is coded window by window.
+
+Every tile has its own history (it predicts from its own decoded pixels, before blending), so encoder and
+decoder stay equal tile by tile and only the pixels shown are blended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stpcodec.codec.chunk import ChunkCodec, ChunkLatents, History
+from stpcodec.errors import CorruptFile, UsageError
+from stpcodec.model.planes import Planes
+from stpcodec.patches.tiles import Tile, blend, plan_tiles
+
+TILE_ABOVE_PIXELS = 4096 * 2304
+"""Frames larger than this are tiled unless the caller chose: about 1 GB of activations in the model."""
+
+AUTOMATIC_TILE = 2048
+OVERLAP = 64
+"""Luma samples that neighbouring tiles share: the blending hides what the transforms' borders differ in."""
+
+
+def choose_tile(height: int, width: int, requested: int, multiple: int) -> tuple[int, int]:
+    """(tile size, overlap) for the stream header; (0, 0) when the frame is coded whole.
+
+    requested: 0 to decide by the size of the frame.
+    """
+    if requested == 0:
+        requested = AUTOMATIC_TILE if height * width > TILE_ABOVE_PIXELS else 0
+    elif requested % multiple or requested < 2 * OVERLAP:
+        raise UsageError(
+            f"tile size {requested}: must be a multiple of {multiple} and at least {2 * OVERLAP}; "
+            f"for instance {max(2 * OVERLAP, requested // multiple * multiple)}"
+        )
+    if requested == 0 or max(height, width) <= requested:
+        return 0, 0
+    return requested, OVERLAP
+
+
+@dataclass(frozen=True)
+class TileLatents:
+    """The integers of one tile of one chunk."""
+
+    tile: Tile
+    latents: ChunkLatents
+
+
+class TiledCodec:
+    """`ChunkCodec` over all tiles of frames of one size. The order of tiles is that of `plan_tiles`.
+
+    height, width: of the padded planes (multiples of the codec's alignment).
+    """
+
+    def __init__(
+        self, codec: ChunkCodec, *, height: int, width: int, tile: int, overlap: int, quality: int
+    ) -> None:
+        self.codec = codec
+        self.height, self.width = height, width
+        self.quality = quality
+        if tile:
+            self.tiles = plan_tiles(height, width, tile=tile, overlap=overlap, multiple=codec.alignment)
+        else:
+            self.tiles = [Tile(0, 0, height, width)]
+
+    def encode(
+        self, planes: Planes, histories: Sequence[History] | None
+    ) -> tuple[tuple[bytes, ...], list[ChunkLatents], list[History]]:
+        """(streams of all tiles one after the other, latents per tile, history per tile).
+
+        Raises: what the codec raises.
+        """
+        streams: list[bytes] = []
+        latents: list[ChunkLatents] = []
+        new_histories: list[History] = []
+        for index, tile in enumerate(self.tiles):
+            coded = self.codec.encode(
+                _window(planes, tile), quality=self.quality, history=histories[index] if histories else None
+            )
+            streams += coded.streams
+            latents.append(coded.latents)
+            new_histories.append(coded.history)
+        return tuple(streams), latents, new_histories
+
+    def decode_latents(
+        self, streams: Sequence[bytes], *, frame_count: int, previous: Sequence[TileLatents] | None
+    ) -> list[TileLatents]:
+        """The integers of all tiles. Every tile has the same number of streams.
+
+        Raises:
+            CorruptFile: the streams cannot be shared out, or do not decode.
+        """
+        per_tile, rest = divmod(len(streams), len(self.tiles))
+        if rest:
+            raise CorruptFile(f"{len(streams)} streams for {len(self.tiles)} tiles; the file is damaged")
+        return [
+            TileLatents(
+                tile,
+                self.codec.decode_latents(
+                    tuple(streams[i * per_tile : (i + 1) * per_tile]),
+                    frame_count=frame_count,
+                    height=tile.height,
+                    width=tile.width,
+                    quality=self.quality,
+                    previous=previous[i].latents if previous else None,
+                ),
+            )
+            for i, tile in enumerate(self.tiles)
+        ]
+
+    def synthesise(
+        self, latents: Sequence[TileLatents], histories: Sequence[History] | None
+    ) -> tuple[Planes, list[History]]:
+        """Pixels of the whole padded frame, blended where tiles overlap, and the history of every tile."""
+        parts: list[Planes] = []
+        new_histories: list[History] = []
+        for index, part in enumerate(latents):
+            planes, history = self.codec.synthesise(
+                part.latents, quality=self.quality, history=histories[index] if histories else None
+            )
+            parts.append(planes)
+            new_histories.append(history)
+        return self._join(parts), new_histories
+
+    def _join(self, parts: list[Planes]) -> Planes:
+        if len(parts) == 1:
+            return parts[0]
+        triples = [(part.y, part.u, part.v) for part in parts]
+        return Planes(*blend(self.tiles, triples, self.height, self.width))
+
+
+def _window(planes: Planes, tile: Tile) -> Planes:
+    """The part of padded planes under a tile (chroma at half the resolution)."""
+    if (tile.height, tile.width) == (planes.height, planes.width):
+        return planes
+    luma = (..., slice(tile.y, tile.y + tile.height), slice(tile.x, tile.x + tile.width))
+    chroma = (
+        ...,
+        slice(tile.y // 2, (tile.y + tile.height) // 2),
+        slice(tile.x // 2, (tile.x + tile.width) // 2),
+    )
+    return Planes(planes.y[luma].contiguous(), planes.u[chroma].contiguous(), planes.v[chroma].contiguous())
