@@ -1,0 +1,57 @@
+"""Probability tables: integer counts that encoder and decoder turn into the same coder models.
+
+A table row holds counts of the symbols -L..L and of the escape. Rows of one `TableSet` share L.
+Counts are integers below 2**24, so the float64 division that makes probabilities of them is exact to the last
+bit on every IEEE machine, and constriction's own quantisation after it is integer arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import constriction
+import numpy as np
+
+from stpcodec.errors import ModelError
+
+LARGEST_COUNT = 1 << 24
+Categorical = constriction.stream.model.Categorical
+
+
+@dataclass(frozen=True)
+class TableSet:
+    """counts: int64 ``[rows, 2·L + 2]``, all at least 1; the last column is the escape."""
+
+    counts: np.ndarray
+
+    def __post_init__(self) -> None:
+        counts = self.counts
+        if counts.ndim != 2 or counts.shape[1] < 4 or counts.shape[1] % 2 or not np.issubdtype(counts.dtype, np.integer):
+            raise ModelError(f"probability tables of shape {counts.shape} and type {counts.dtype}: not [rows, 2L + 2] integers")
+        if counts.min() < 1 or counts.max() >= LARGEST_COUNT:
+            raise ModelError(f"probability tables hold counts {counts.min()}..{counts.max()}, allowed are 1..2**24 - 1")
+        models = [Categorical(row / row.sum(), perfect=False, lazy=False) for row in counts.astype(np.float64)]
+        object.__setattr__(self, "models", models)
+
+    models: list = None  # type: ignore[type-arg, assignment]
+
+    @property
+    def rows(self) -> int:
+        return int(self.counts.shape[0])
+
+    @property
+    def largest(self) -> int:
+        """L: symbols beyond ±L are escaped."""
+        return int(self.counts.shape[1] - 2) // 2
+
+    @property
+    def escape(self) -> int:
+        return int(self.counts.shape[1]) - 1
+
+
+def gaussian_counts(scale: float, largest: int, total: int = 1 << 16) -> np.ndarray:
+    """Counts ``[2·largest + 2]`` of a zero-mean Gaussian in unit bins, tails beyond ±largest on the escape."""
+    edges = [0.5 * math.erfc(-(k - 0.5) / (scale * math.sqrt(2))) for k in range(-largest, largest + 2)]
+    probability = np.append(np.diff(edges), edges[0] + 1 - edges[-1])
+    return np.maximum(1, np.round(probability * total)).astype(np.int64)

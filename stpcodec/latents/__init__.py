@@ -1,0 +1,1 @@
+"""Integers between the model and the entropy coder: quantised latents and motion fields."""

@@ -1,0 +1,1 @@
+"""Transforms, integer prior and motion: what a model is, without any bytes."""

@@ -1,0 +1,80 @@
+"""Sizes of a learned model: what the weights file says about the network it belongs to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from stpcodec.errors import ModelError
+
+LUMA_AND_CHROMA = 96
+"""Values at one position of 1/8 resolution: 64 luma, 16 u, 16 v."""
+PATCH_AREA = 4 * LUMA_AND_CHROMA
+"""Values of a 16×16 luma patch with its chroma."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """One transform pair with its prior: `frames` coded together, widths and depths, see network.py."""
+
+    frames: int
+    latents: int
+    hyper: int
+    width: int
+    wide: int
+    context_depth: int
+    analysis_depth: int
+    analysis_wide_depth: int
+    synthesis_depth: int
+    synthesis_wide_depth: int
+    prior_width: int
+    prior_depth: int
+    prior_steps: int
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not isinstance(value, int) or not 0 <= value <= 4096:
+                raise ModelError(f"model configuration: {name} is {value!r}, expected an integer from 0 to 4096")
+        if self.frames < 1 or self.frames > 16:
+            raise ModelError(f"model configuration: frames is {self.frames}, expected 1 to 16")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The two networks of a model: `intra` opens a segment, `inter` codes the chunks after it."""
+
+    name: str
+    intra: NetworkConfig
+    inter: NetworkConfig
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str) -> ModelConfig:
+        """Raises ModelError when the text is not a configuration this version knows."""
+        try:
+            fields = json.loads(text)
+            return ModelConfig(
+                name=str(fields["name"]),
+                intra=NetworkConfig(**fields["intra"]),
+                inter=NetworkConfig(**fields["inter"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"model configuration cannot be read ({error}); the weights file is not of this version") from error
+
+
+STP_S = ModelConfig(
+    name="stp-s",
+    intra=NetworkConfig(
+        frames=1, latents=192, hyper=32, width=128, wide=256, context_depth=0,
+        analysis_depth=2, analysis_wide_depth=2, synthesis_depth=3, synthesis_wide_depth=3,
+        prior_width=160, prior_depth=2, prior_steps=4,
+    ),
+    inter=NetworkConfig(
+        frames=4, latents=256, hyper=32, width=128, wide=256, context_depth=2,
+        analysis_depth=2, analysis_wide_depth=1, synthesis_depth=4, synthesis_wide_depth=2,
+        prior_width=160, prior_depth=2, prior_steps=2,
+    ),
+)  # fmt: skip
+"""The default model: about 12 kMAC/px for the intra frame and 5 for the others to decode."""

@@ -1,0 +1,40 @@
+"""Frames on their way through the model: 4:2:0 planes as float tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Planes:
+    """y ``[N, H, W]``, u and v ``[N, H/2, W/2]`` in [0, 1]; inside the codec H and W are multiples of 16."""
+
+    y: Tensor
+    u: Tensor
+    v: Tensor
+
+    def __len__(self) -> int:
+        return self.y.shape[0]
+
+    def __getitem__(self, index: slice | Tensor) -> Planes:
+        return Planes(self.y[index], self.u[index], self.v[index])
+
+    @property
+    def height(self) -> int:
+        return self.y.shape[-2]
+
+    @property
+    def width(self) -> int:
+        return self.y.shape[-1]
+
+    def map(self, function) -> Planes:  # type: ignore[no-untyped-def]
+        return Planes(function(self.y), function(self.u), function(self.v))
+
+    def clamp(self) -> Planes:
+        return self.map(lambda plane: plane.clamp(0.0, 1.0))
+
+    def to(self, device: torch.device | str) -> Planes:
+        return self.map(lambda plane: plane.to(device))

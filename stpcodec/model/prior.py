@@ -1,0 +1,176 @@
+"""The integer prior: scale index and mean of every latent, by arithmetic that is exact on every device.
+
+All weights and activations are 8-bit integers held in float32, and every sum stays below 2**24, so float32
+products and sums are exact in any order: no library convolution (Winograd, FFT), no transcendental function,
+no reduced-precision matrix product takes part (DESIGN.md §5). Training runs the very same arithmetic with
+straight-through gradients, so there is no second, "quantised" network that could differ.
+
+Activations count sixteenths: integer 16 means 1.0; hidden ones lie in 0..127.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stpcodec.errors import ModelError
+from stpcodec.latents.quantise import (
+    LARGEST_MEAN,
+    LIMIT,
+    SCALE_COUNT,
+    SIXTEENTHS,
+    floor_through,
+    round_through,
+)
+from stpcodec.model.layers import QualityTable
+
+EXACT = 2**24
+INDEX_PER_UNIT = 8
+"""Scale indices per 1.0 of the prior's output: sixteen integer steps are eight indices."""
+
+
+class IntegerLayer(nn.Module):
+    """A 1×1 or depthwise 3×3 layer: integers in sixteenths to integers in sixteenths, unclamped.
+
+    Each output channel has a power-of-two weight scale 2**shift, the largest at which its weights fit 8 bits.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, depthwise: bool = False):
+        super().__init__()
+        if depthwise and inputs != outputs:
+            raise ValueError(f"a depthwise layer keeps its channels: {inputs} != {outputs}")
+        self.depthwise = depthwise
+        fan_in = 9 if depthwise else inputs
+        self.weight = nn.Parameter(torch.randn(outputs, fan_in) * (2.0 / fan_in) ** 0.5)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def integers(self) -> tuple[Tensor, Tensor, Tensor]:
+        """(weight ``[O, K]``, bias ``[O, 1]``, shift ``[O, 1]``) as integer-valued floats, with gradients."""
+        largest = self.weight.detach().abs().amax(1, keepdim=True).clamp(min=2.0**-20)
+        # frexp is exact: largest < 2**exponent, so weight·2**(7 - exponent) < 128.
+        shift = (7 - torch.frexp(largest).exponent).clamp(0, 12).float()
+        factor = torch.exp2(shift)
+        weight = round_through(self.weight * factor).clamp(-LIMIT, LIMIT)
+        bias = round_through(self.bias[:, None] * (SIXTEENTHS * factor))
+        return weight, bias, shift
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias, shift = self.integers()
+        batch, _, height, width = x.shape
+        if self.depthwise:
+            padded = F.pad(x, (1, 1, 1, 1))
+            total = torch.zeros_like(x)
+            for tap in range(9):
+                dy, dx = divmod(tap, 3)
+                window = padded[:, :, dy : dy + height, dx : dx + width]
+                total = total + weight[:, tap].view(1, -1, 1, 1) * window
+            total = total.flatten(2)
+        else:
+            total = weight @ x.flatten(2)
+        half = torch.exp2(shift - 1).floor()
+        result = floor_through((total + bias + half) * torch.exp2(-shift))
+        return result.view(batch, -1, height, width)
+
+    def check_exact(self, name: str) -> None:
+        """Raises ModelError when the largest possible sum could reach 2**24."""
+        weight, bias, shift = self.integers()
+        largest = weight.abs().sum(1, keepdim=True) * LIMIT + bias.abs() + torch.exp2(shift)
+        if not bool((largest < EXACT).all()):
+            raise ModelError(f"{name}: a sum of the integer prior can reach {int(largest.max())} >= 2**24; retrain it")
+
+
+def activate(x: Tensor) -> Tensor:
+    """ReLU and saturation to 0..127."""
+    return x.clamp(0, LIMIT)
+
+
+class IntegerBlock(nn.Module):
+    def __init__(self, channels: int):
+        super().__init__()
+        self.depthwise = IntegerLayer(channels, channels, depthwise=True)
+        self.pointwise = IntegerLayer(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return activate(x + self.pointwise(activate(self.depthwise(x))))
+
+
+class IntegerPrior(nn.Module):
+    """From z, the previous chunk's latents, the quality and the latents of earlier steps to scale and mean.
+
+    The latents are split in `steps` parts by position and channel group (two: the dual checkerboard of
+    DCVC-HEM, Li et al. 2022; four: the quadtree of DCVC-DC, Li et al. 2023): each part is coded knowing those
+    before it, with its own small head.
+    """
+
+    def __init__(self, *, latents: int, hyper: int, width: int, depth: int, steps: int, previous: bool):
+        super().__init__()
+        if steps not in (2, 4):
+            raise ValueError(f"the prior codes in 2 or 4 steps, not {steps}")
+        self.latents, self.hyper, self.steps, self.previous = latents, hyper, steps, previous
+        self.from_hyper = IntegerLayer(hyper, width)
+        self.mix_64 = IntegerBlock(width)
+        self.up_32 = IntegerLayer(width, 4 * width)
+        self.mix_32 = IntegerBlock(width)
+        self.up_16 = IntegerLayer(width, 4 * width)
+        self.join = IntegerLayer(width + (latents if previous else 0), width)
+        self.join_quality = QualityTable(width)
+        self.trunk = nn.ModuleList(IntegerBlock(width) for _ in range(depth))
+        self.enter = nn.ModuleList(IntegerLayer(width + (latents if s else 0), width) for s in range(steps))
+        self.mix = nn.ModuleList(IntegerBlock(width) for _ in range(steps))
+        self.heads = nn.ModuleList(IntegerLayer(width, 2 * latents) for _ in range(steps))
+        self.index_quality = QualityTable(latents)
+        for head in self.heads:
+            nn.init.normal_(head.weight, std=0.01)
+
+    def begin(self, z: Tensor, previous: Tensor | None, quality: Tensor, size: tuple[int, int]) -> Tensor:
+        """z ``[B, hyper, h', w']`` integers; previous: companded latents ``[B, latents, h, w]`` or None; quality ``[B]``.
+
+        Returns features ``[B, width, h, w]`` for `step`; size is (h, w).
+        """
+        x = self.mix_64(activate(self.from_hyper(z.clamp(-7, 7) * SIXTEENTHS)))
+        x = self.mix_32(activate(F.pixel_shuffle(self.up_32(x), 2)))
+        x = activate(F.pixel_shuffle(self.up_16(x), 2))[:, :, : size[0], : size[1]]
+        if self.previous:
+            if previous is None:
+                previous = x.new_zeros(x.shape[0], self.latents, *size)
+            x = torch.cat((x, previous), 1)
+        x = activate(self.join(x) + self._quality_integers(self.join_quality, quality))
+        for block in self.trunk:
+            x = block(x)
+        return x
+
+    def step(self, number: int, features: Tensor, known: Tensor | None, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale index 0..63 and mean in sixteenths, each ``[B, latents, h, w]``; only `mask(number)` counts.
+
+        known: companded latents of earlier steps, zero elsewhere (None in step 0).
+        """
+        x = features if known is None else torch.cat((features, known), 1)
+        x = self.mix[number](activate(self.enter[number](x)))
+        index, mean = self.heads[number](x).chunk(2, 1)
+        index = index + self._quality_integers(self.index_quality, quality)
+        index = floor_through(index * (INDEX_PER_UNIT / SIXTEENTHS)).clamp(0, SCALE_COUNT - 1)
+        return index, mean.clamp(-LARGEST_MEAN, LARGEST_MEAN)
+
+    @staticmethod
+    def _quality_integers(table: QualityTable, quality: Tensor) -> Tensor:
+        return round_through(table(quality) * SIXTEENTHS)
+
+    def mask(self, number: int, height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
+        """Bool ``[latents, h, w]``: which latents step `number` codes. The masks of all steps partition the grid."""
+        y = torch.arange(height, device=device)[None, :, None]
+        x = torch.arange(width, device=device)[None, None, :]
+        group = torch.arange(self.latents, device=device)[:, None, None] % self.steps
+        if self.steps == 2:
+            return (y + x + group) % 2 == number
+        # Each group walks the 2×2 cell in another order: diagonal neighbours first, then the rest.
+        phase = (y % 2) * 2 + x % 2
+        order = torch.tensor([[0, 2, 3, 1], [3, 1, 0, 2], [1, 3, 2, 0], [2, 0, 1, 3]], device=device)
+        return order[group, phase] == number
+
+    def check_exact(self, name: str) -> None:
+        for part, layer in self.named_modules():
+            if isinstance(layer, IntegerLayer):
+                layer.check_exact(f"{name}.{part}")
+
+

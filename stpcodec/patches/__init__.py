@@ -1,0 +1,1 @@
+"""Spacetime patches: shots, segments, chunks, packing, padding and tiles."""

@@ -1,0 +1,91 @@
+"""Decoded clips on disk: every training video becomes one memory-mapped array of 4:2:0 planes.
+
+Decoding H.264 costs more than a small network's training step, so it is done once. A clip is cut to multiples
+of 16 luma samples at its top left (training reads random crops, so the lost edge does not matter) and stored
+as uint8 ``[F, H * 3 // 2, W]``: H rows of luma, then H/4 rows that hold u and H/4 that hold v, row-major.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from stpcodec.errors import InputError, StpError
+from stpcodec.video.reader import VideoReader
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".y4m", ".m4v", ".ts", ".mpg"})
+PICTURE_SUFFIXES = frozenset({".webp", ".png", ".jpg", ".jpeg"})
+MAX_FRAMES = 256
+"""Frames kept of one file: a feature film must not fill the disk with a single scene's look."""
+
+
+def find_media(folders: Iterable[Path]) -> list[Path]:
+    """All videos and pictures below the folders, sorted by path. Raises InputError when there is none."""
+    folders = [Path(folder) for folder in folders]
+    files = sorted(
+        path
+        for folder in folders
+        for path in ([folder] if folder.is_file() else folder.rglob("*"))
+        if path.suffix.lower() in VIDEO_SUFFIXES | PICTURE_SUFFIXES
+    )
+    if not files:
+        names = ", ".join(str(folder) for folder in folders)
+        raise InputError(f"{names}: no video or picture found to train on; name a folder of videos")
+    return files
+
+
+def cache_path(source: Path, cache: Path) -> Path:
+    """Where the planes of `source` lie: its name plus a hash of path, size and mtime, so an edit is a miss."""
+    stat = source.stat()
+    key = hashlib.sha256(f"{source.resolve()}|{stat.st_size}|{stat.st_mtime_ns}".encode()).hexdigest()[:12]
+    return cache / f"{source.stem}-{key}.npy"
+
+
+def ensure_cached(source: Path, cache: Path) -> Path | None:
+    """Decodes `source` into the cache unless it is there. None when it is too small or cannot be read."""
+    target = cache_path(source, cache)
+    if target.exists():
+        return target
+    try:
+        planes = _decode(source)
+    except StpError:
+        return None
+    if planes is None:
+        return None
+    cache.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_suffix(".tmp.npy")
+    np.save(temporary, planes)
+    temporary.rename(target)
+    return target
+
+
+def _decode(source: Path) -> np.ndarray | None:
+    stacked = []
+    with VideoReader(source, warn=lambda message: None) as reader:
+        height, width = reader.info.height // 16 * 16, reader.info.width // 16 * 16
+        if height < 64 or width < 64:
+            return None
+        shift = reader.info.bit_depth - 8
+        for frame in reader:
+            planes = (
+                frame.y[:height, :width],
+                frame.u[: height // 2, : width // 2].reshape(height // 4, width),
+                frame.v[: height // 2, : width // 2].reshape(height // 4, width),
+            )
+            stacked.append((np.concatenate(planes) >> shift).astype(np.uint8))
+            if len(stacked) == MAX_FRAMES:
+                break
+    return np.stack(stacked) if stacked else None
+
+
+def split_planes(stacked: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``[F, H * 3 // 2, W]`` to views y ``[F, H, W]``, u and v ``[F, H/2, W/2]``."""
+    frames, rows, width = stacked.shape
+    height = rows * 2 // 3
+    quarter = height // 4
+    u = stacked[:, height : height + quarter].reshape(frames, height // 2, width // 2)
+    v = stacked[:, height + quarter :].reshape(frames, height // 2, width // 2)
+    return stacked[:, :height], u, v

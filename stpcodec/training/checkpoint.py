@@ -1,0 +1,88 @@
+"""A training run's state on disk: weights, their moving average, optimiser, counters."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stpcodec.errors import ModelError
+from stpcodec.model.config import ModelConfig
+from stpcodec.model.network import StpNetwork
+
+EMA_DECAY = 0.998
+LINEAR_RATE = 0.1
+
+
+@dataclass
+class Checkpoint:
+    """network is trained, average (EMA) is validated and exported."""
+
+    network: StpNetwork
+    average: StpNetwork
+    step: int = 0
+    minutes: float = 0.0
+    skipped: int = 0
+    best_score: float = float("inf")
+    optimiser_state: dict[str, Any] | None = field(default=None, repr=False)
+
+    @staticmethod
+    def fresh(network: StpNetwork) -> Checkpoint:
+        average = copy.deepcopy(network)
+        average.requires_grad_(False)
+        return Checkpoint(network, average)
+
+    def optimiser(self, learning_rate: float) -> torch.optim.Optimizer:
+        linear = [p for name, p in self.network.named_parameters() if ".linear." in name]
+        others = [p for name, p in self.network.named_parameters() if ".linear." not in name]
+        # The linear path starts at its optimum: steps fit for random weights would shake it to pieces.
+        groups = [{"params": others, "scale": 1.0}, {"params": linear, "scale": LINEAR_RATE}]
+        optimiser = torch.optim.Adam(groups, lr=learning_rate, betas=(0.9, 0.98))
+        if self.optimiser_state is not None:
+            optimiser.load_state_dict(self.optimiser_state)
+        return optimiser
+
+    @torch.no_grad()
+    def update_average(self) -> None:
+        decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
+        pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
+        averages, values = zip(*pairs, strict=True)
+        torch._foreach_lerp_(list(averages), list(values), 1 - decay)
+
+
+def save_checkpoint(path: Path, state: Checkpoint, *, optimiser: torch.optim.Optimizer | None) -> None:
+    """Written beside and renamed, so that a kill never leaves half a checkpoint."""
+    content = {
+        "config": state.network.config.to_json(),
+        "average": state.average.state_dict(),
+        "step": state.step,
+        "minutes": state.minutes,
+        "skipped": state.skipped,
+        "best_score": state.best_score,
+    }
+    if optimiser is not None:
+        content |= {"network": state.network.state_dict(), "optimiser": optimiser.state_dict()}
+    temporary = path.with_suffix(".tmp")
+    torch.save(content, temporary)
+    temporary.rename(path)
+
+
+def load_checkpoint(path: Path, device: torch.device) -> Checkpoint | None:
+    """None when there is none; ModelError when it cannot be read. Never unpickles code (weights_only)."""
+    if not path.exists():
+        return None
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+        network = StpNetwork(ModelConfig.from_json(content["config"])).to(device)
+        network.load_state_dict(content.get("network", content["average"]))
+        state = Checkpoint.fresh(network)
+        state.average.load_state_dict(content["average"])
+    except (RuntimeError, KeyError, EOFError, OSError) as error:
+        raise ModelError(f"{path}: not a checkpoint of this version ({error}); move it away to start anew") from error
+    state.step, state.minutes = content["step"], content["minutes"]
+    state.skipped, state.best_score = content["skipped"], content["best_score"]
+    state.optimiser_state = content.get("optimiser")
+    return state

@@ -1,0 +1,113 @@
+"""Random crops of cached clips, with their motion fields, as batches on the training device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stpcodec.errors import InputError
+from stpcodec.latents.motion_field import SPACING
+from stpcodec.model.planes import Planes
+from stpcodec.training.cache import split_planes
+from stpcodec.training.motion_cache import motion_path
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A batch of short videos: frame 0, then `chunks` chunks of T frames.
+
+    frames: N = B·(1 + chunks·T), the sequence's frames together. fields: int16
+    ``[B, chunks, T, 2, rows, columns]`` in quarter samples against the last frame before each chunk.
+    """
+
+    frames: Planes
+    fields: Tensor
+    batch: int
+    length: int
+
+    def frame_range(self, start: int, stop: int) -> Planes:
+        """Frames start..stop of every sequence, N = B·(stop - start)."""
+
+        def cut(plane: Tensor) -> Tensor:
+            return plane.view(self.batch, self.length, *plane.shape[1:])[:, start:stop].flatten(0, 1)
+
+        return self.frames.map(cut)
+
+
+class ClipDataset:
+    """Draws crops uniformly over clips. Arrays stay memory-mapped; the page cache holds what is used."""
+
+    def __init__(self, clips: list[Path], *, frames: int, crop: int, chunks: int, seed: int):
+        self.frames, self.crop = frames, crop
+        self.random = np.random.default_rng(seed)
+        self.motion = {clip: np.load(motion_path(clip), mmap_mode="r") for clip in clips}
+        self.arrays = {clip: np.load(clip, mmap_mode="r") for clip in clips}
+        self.clips = [
+            clip for clip in clips
+            if len(self.motion[clip]) >= chunks and min(split_planes(self.arrays[clip])[0].shape[1:]) >= crop
+        ]  # fmt: skip
+        if not self.clips:
+            raise InputError(
+                f"no clip of {1 + chunks * frames} frames and {crop}×{crop} samples to train on; add longer videos"
+            )
+
+    def sequences(self, batch: int, chunks: int, device: torch.device) -> Sequence:
+        items = [self._draw(chunks) for _ in range(batch)]
+        y, u, v = (torch.from_numpy(np.concatenate([item[i] for item in items])) for i in range(3))
+        fields = torch.from_numpy(np.stack([item[3] for item in items]))
+        planes = Planes(y, u, v).to(device).map(lambda plane: plane.float() / 255)
+        return Sequence(planes, fields.to(device), batch, 1 + chunks * self.frames)
+
+    def _draw(self, chunks: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        clip = self.clips[self.random.integers(len(self.clips))]
+        motion, (y, u, v) = self.motion[clip], split_planes(self.arrays[clip])
+        size, unit = self.crop, SPACING
+        first = int(self.random.integers(len(motion) - chunks + 1))
+        top = int(self.random.integers((y.shape[1] - size) // unit + 1)) * unit
+        left = int(self.random.integers((y.shape[2] - size) // unit + 1)) * unit
+        start, count = first * self.frames, 1 + chunks * self.frames
+        time = slice(start, start + count)
+        luma = y[time, top : top + size, left : left + size]
+        half = (time, slice(top // 2, (top + size) // 2), slice(left // 2, (left + size) // 2))
+        points = size // unit + 1
+        rows, columns = slice(top // unit, top // unit + points), slice(left // unit, left // unit + points)
+        field = motion[first : first + chunks, :, :, rows, columns]
+        planes = [np.array(luma), np.array(u[half]), np.array(v[half])]
+        if self.random.random() < 0.5:  # mirrored left to right: so are the control points
+            planes = [plane[..., ::-1] for plane in planes]
+            field = field[..., ::-1] * np.array([1, -1], dtype=np.int16)[:, None, None]
+        if self.random.random() < 0.15:  # upside down: rare, since gravity is a prior worth learning
+            planes = [plane[..., ::-1, :] for plane in planes]
+            field = field[..., ::-1, :] * np.array([-1, 1], dtype=np.int16)[:, None, None]
+        return (*(np.ascontiguousarray(plane) for plane in planes), np.ascontiguousarray(field))  # type: ignore[return-value]
+
+
+class PictureDataset:
+    """Random crops of single frames and photographs, for the intra network."""
+
+    def __init__(self, clips: list[Path], *, crop: int, seed: int):
+        self.arrays = [np.load(clip, mmap_mode="r") for clip in clips]
+        self.arrays = [a for a in self.arrays if min(a.shape[1] * 2 // 3, a.shape[2]) >= crop]
+        if not self.arrays:
+            raise InputError(f"no picture of at least {crop}×{crop} samples to train on; add larger pictures")
+        self.crop = crop
+        self.random = np.random.default_rng(seed)
+
+    def pictures(self, batch: int, device: torch.device) -> Planes:
+        planes: list[list[np.ndarray]] = [[], [], []]
+        for _ in range(batch):
+            array = self.arrays[self.random.integers(len(self.arrays))]
+            index = int(self.random.integers(len(array)))
+            y, u, v = split_planes(array[index : index + 1])
+            top = int(self.random.integers((y.shape[1] - self.crop) // 2 + 1)) * 2
+            left = int(self.random.integers((y.shape[2] - self.crop) // 2 + 1)) * 2
+            flip = slice(None, None, -1 if self.random.random() < 0.5 else 1)
+            for out, plane, scale in zip(planes, (y, u, v), (1, 2, 2), strict=True):
+                t, l, s = top // scale, left // scale, self.crop // scale
+                out.append(plane[:, t : t + s, l : l + s][..., flip])
+        tensors = (torch.from_numpy(np.concatenate(part)) for part in planes)
+        return Planes(*tensors).to(device).map(lambda plane: plane.float() / 255)

@@ -1,0 +1,73 @@
+"""The linear start: KLT bases and matching gains, so that training begins as a transform codec (DESIGN.md §5)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stpcodec.latents.quantise import SCALE_COUNT, SCALE_LARGEST, SCALE_SMALLEST
+from stpcodec.model.layers import QUALITY_POINTS
+from stpcodec.model.network import GREY, ChunkNetwork, StpNetwork
+from stpcodec.model.prior import INDEX_PER_UNIT
+from stpcodec.training.dataset import ClipDataset, PictureDataset
+from stpcodec.training.loss import lagrange_lambda
+from stpcodec.model.chunk_io import pack_frames, predict
+
+
+@torch.no_grad()
+def start_linear(
+    network: StpNetwork, clips: ClipDataset, pictures: PictureDataset, *, batches: int, device: torch.device
+) -> dict[str, float]:
+    """Sets both networks' linear paths, gains and scale biases from training patches.
+
+    Returns the share of variance that each basis keeps.
+    """
+    frames = network.config.inter.frames
+    intra, inter = _Covariance(), _Covariance()
+    for _ in range(batches):
+        intra.add(pack_frames(pictures.pictures(16, device), 1) - GREY)
+        sequence = clips.sequences(16, 1, device)
+        target = pack_frames(sequence.frame_range(1, 1 + frames), frames)
+        prediction, _ = predict(sequence.frame_range(0, 1), sequence.fields[:, 0])
+        inter.add(target - prediction)
+    return {
+        "intra": _install(network.intra, intra.matrix()),
+        "inter": _install(network.inter, inter.matrix()),
+    }
+
+
+class _Covariance:
+    def __init__(self) -> None:
+        self.total: Tensor | float = 0.0
+        self.count = 0
+
+    def add(self, packed: Tensor) -> None:
+        patches = F.pixel_unshuffle(packed, 2).permute(0, 2, 3, 1).flatten(0, 2).double()
+        self.total = self.total + patches.T @ patches
+        self.count += patches.shape[0]
+
+    def matrix(self) -> Tensor:
+        assert isinstance(self.total, Tensor)
+        return self.total / self.count
+
+
+def _install(network: ChunkNetwork, covariance: Tensor) -> float:
+    """Eigenvectors by falling variance; steps Δ² = 6 / (ln 2 · λ) minimise λ·Δ²/12 + log2(1/Δ) per coefficient."""
+    variance, vectors = torch.linalg.eigh(covariance)
+    order = torch.argsort(variance, descending=True)[: network.config.latents]
+    kept = variance[order].clamp(min=1e-9)
+    network.linear.set_basis(vectors[:, order].T.float())
+    quality = 1 + 99 * torch.arange(QUALITY_POINTS) / (QUALITY_POINTS - 1)
+    # 6:1:1 over planes of 4:1:1 samples weighs a luma sample 0.75 and a chroma sample 0.5 of a pixel's error.
+    step = torch.sqrt(6 / (math.log(2) * lagrange_lambda(quality) * 255**2 * 0.7))
+    log_gain = -torch.log(step)[:, None].expand(-1, network.config.latents)
+    network.log_gain.points.copy_(log_gain)
+    network.log_inverse_gain.points.copy_(-log_gain)
+    spread = torch.log(kept.sqrt()).float()[None] + log_gain
+    per_index = math.log(SCALE_LARGEST / SCALE_SMALLEST) / (SCALE_COUNT - 1)
+    index = ((spread - math.log(SCALE_SMALLEST)) / per_index).clamp(0, SCALE_COUNT - 1)
+    network.prior.index_quality.points.copy_(index / INDEX_PER_UNIT)
+    return float(kept.sum() / variance.sum())

@@ -1,0 +1,99 @@
+"""One training pass over a batch of sequences: intra frame, then chunk after chunk as the codec will run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stpcodec.model.chunk_io import pack_frames, predict, unpack_frames
+from stpcodec.model.network import StpNetwork
+from stpcodec.model.planes import Planes
+from stpcodec.training.dataset import Sequence
+from stpcodec.training.loss import code_chunk, lagrange_lambda, squared_error
+
+INTRA_WEIGHT = 2.0
+"""Every later frame is predicted from the intra frame: its error counts more than its share of the frames."""
+LAMBDA_MIDDLE = 0.03
+FRAME_WEIGHTS = (0.9, 0.9, 0.9, 1.3)
+"""The last frame of a chunk is the next chunk's reference."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """loss: scalar to minimise; figures: what the log shows, per kind: bits per pixel and frame, PSNR."""
+
+    loss: Tensor
+    figures: dict[str, float]
+
+
+def sequence_loss(
+    network: StpNetwork, sequence: Sequence, pictures: Planes | None, quality: Tensor, *,
+    chunks: int, cascade: bool, rate_weight: float, intra_bonus: Tensor,
+) -> Losses:  # fmt: skip
+    """quality and intra_bonus ``[B]``: the intra frame is coded at quality + bonus, as the encoder does.
+
+    cascade: gradients flow through decoded references into earlier chunks. rate_weight 0 trains distortion only.
+    pictures: further frames for the intra network alone, coded at the same qualities as the first of them.
+    """
+    frames = network.config.inter.frames
+    first = sequence.frame_range(0, 1)
+    pixels = first.height * first.width
+    batch = sequence.batch
+    quality_intra = (quality + intra_bonus).clamp(1, 100)
+    extra = 0 if pictures is None else len(pictures)
+    stacked, quality_stack = first, quality_intra
+    if pictures is not None:
+        stacked = Planes(*(torch.cat(pair) for pair in zip(_planes(first), _planes(pictures), strict=True)))
+        quality_stack = torch.cat((quality_intra, quality_intra.repeat(1 + extra // batch)[:extra]))
+    coded = code_chunk(network.intra, pack_frames(stacked, 1), quality_stack, None, None)
+    decoded = unpack_frames(coded.packed, 1)
+    error = squared_error(decoded, stacked)
+    bpp = (coded.y_bits + coded.z_bits) / pixels
+    weight = lagrange_lambda(quality_stack) * INTRA_WEIGHT
+    intra_loss = ((weight * error + rate_weight * bpp) * balance(quality_stack)).mean()
+    figures = {"intra_bpp": _mean(bpp), "intra_psnr": _psnr(error)}
+    reference, previous = decoded[slice(0, batch)].clamp(), None
+    inter_loss, inter_bpp, inter_z, inter_error = intra_loss.new_zeros(()), [], [], []
+    frame_weights = torch.tensor(FRAME_WEIGHTS[-frames:], device=error.device)
+    for index in range(chunks):
+        if not cascade:
+            reference = reference.map(torch.Tensor.detach)
+        start = 1 + index * frames
+        target = sequence.frame_range(start, start + frames)
+        prediction, reference_packed = predict(reference, sequence.fields[:, index])
+        context = network.inter.context(prediction, reference_packed)
+        coded = code_chunk(network.inter, pack_frames(target, frames), quality, context, previous)
+        decoded = unpack_frames(coded.packed, frames)
+        error = squared_error(decoded, target).view(batch, frames)
+        bpp = (coded.y_bits + coded.z_bits) / (pixels * frames)
+        loss = lagrange_lambda(quality) * (error * frame_weights).mean(1) + rate_weight * bpp
+        inter_loss = inter_loss + (loss * balance(quality)).mean() / chunks
+        inter_bpp.append(bpp.detach())
+        inter_z.append(coded.z_bits.detach() / (pixels * frames))
+        inter_error.append(error.detach())
+        last = torch.arange(batch, device=error.device) * frames + frames - 1
+        reference = decoded[last].clamp()
+        previous = coded.latents.detach()
+    if chunks:
+        figures |= {"inter_bpp": _mean(torch.stack(inter_bpp)), "inter_psnr": _psnr(torch.stack(inter_error))}
+        figures["inter_z_bpp"] = _mean(torch.stack(inter_z))
+    return Losses(intra_loss + 2.0 * inter_loss, figures)
+
+
+def balance(quality: Tensor) -> Tensor:
+    """Weight of a sample's loss: the optimal cost grows about as the root of λ, and every quality shall count."""
+    return (lagrange_lambda(quality) / LAMBDA_MIDDLE).rsqrt()
+
+
+def _planes(planes: Planes) -> tuple[Tensor, Tensor, Tensor]:
+    return planes.y, planes.u, planes.v
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.detach().mean())
+
+
+def _psnr(error: Tensor) -> float:
+    return float((10 * torch.log10(255**2 / error.detach().clamp(min=1e-6))).mean())

@@ -1,0 +1,189 @@
+"""`stpcodec train`: from a folder of videos to a model's weights, restartable at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from stpcodec.errors import InputError, UsageError
+from stpcodec.model.config import STP_S
+from stpcodec.model.motion_tables import initial_tables
+from stpcodec.model.network import StpNetwork
+from stpcodec.model.planes import Planes
+from stpcodec.training.cache import ensure_cached, find_media
+from stpcodec.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from stpcodec.training.dataset import ClipDataset, PictureDataset
+from stpcodec.training.initialise import start_linear
+from stpcodec.training.motion_cache import ensure_motion
+from stpcodec.training.step import sequence_loss
+from stpcodec.training.validate import validate, validation_batch
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What a run is made of. Times in minutes, sizes in luma samples."""
+
+    minutes: float
+    run: Path
+    cache: Path
+    device: torch.device
+    batch: int = 6
+    pictures: int = 4
+    crop: int = 128
+    chunks: int = 2
+    learning_rate: float = 1e-3
+    final_rate: float = 0.03
+    warmup_steps: int = 200
+    cascade: bool = False
+    validate_minutes: float = 5.0
+    bf16: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.minutes <= 0:
+            raise UsageError(f"--minutes is {self.minutes}; give a positive number of minutes to train")
+        if self.crop % 64:
+            raise UsageError(f"--crop is {self.crop}; it must be a multiple of 64")
+
+
+def train(
+    folders: list[Path], validation: list[Path], options: TrainOptions, *, say: Callable[[str], None] = print
+) -> Path:
+    """Trains for options.minutes, continuing options.run if it has a checkpoint. Returns the best checkpoint's path.
+
+    Raises InputError when there is nothing to learn from. A run holds `last.pt` (everything needed to
+    continue), `best.pt` (EMA weights of the best validation score) and `log.csv`.
+    """
+    torch.manual_seed(options.seed)
+    options.run.mkdir(parents=True, exist_ok=True)
+    clips, validation_clips = (_prepare(paths, options.cache, say) for paths in (folders, validation))
+    overlap = set(clips) & set(validation_clips)
+    if overlap:
+        raise InputError(f"{overlap.pop().name}: is in both the training and the validation folder; separate them")
+    frames = STP_S.inter.frames
+    state = load_checkpoint(options.run / "last.pt", options.device)
+    seed = options.seed + (state.step if state else 0)
+    data = ClipDataset(clips, frames=frames, crop=options.crop, chunks=options.chunks, seed=seed)
+    pictures = PictureDataset(clips, crop=options.crop, seed=seed + 1)
+    held_out = ClipDataset(validation_clips, frames=frames, crop=256, chunks=options.chunks, seed=0)
+    held_batch = validation_batch(held_out, min(8, 2 * len(held_out.clips)), options.chunks, options.device)
+    if state is None:
+        network = StpNetwork(STP_S).to(options.device)
+        kept = start_linear(network, data, pictures, batches=60, device=options.device)
+        say(f"linear start keeps {kept['intra']:.4f} of the intra and {kept['inter']:.4f} of the inter variance")
+        state = Checkpoint.fresh(network)
+    else:
+        say(f"continuing {options.run} at step {state.step}, best validation score {state.best_score:.4f}")
+    _loop(state, data, pictures, held_batch, options, say)
+    return options.run / "best.pt"
+
+
+def _prepare(folders: list[Path], cache: Path, say: Callable[[str], None]) -> list[Path]:
+    """Caches planes and motion of everything readable; says what was left out."""
+    media = find_media(folders)
+    clips = []
+    for number, source in enumerate(media):
+        clip = ensure_cached(source, cache)
+        if clip is None:
+            say(f"{source}: left out (unreadable, or under 64×64)")
+            continue
+        ensure_motion(clip, STP_S.inter.frames, initial_tables())
+        clips.append(clip)
+        if number % 50 == 49:
+            say(f"prepared {number + 1} of {len(media)} files")
+    if not clips:
+        raise InputError(f"{folders[0]}: none of its {len(media)} files can be used for training")
+    return clips
+
+
+def _rate(options: TrainOptions, step: int, progress: float) -> float:
+    """Linear warm-up, then a cosine over the minutes given."""
+    warm = min(1.0, (step + 1) / options.warmup_steps)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    return options.learning_rate * warm * (options.final_rate + (1 - options.final_rate) * cosine)
+
+
+def _loop(state: Checkpoint, data: ClipDataset, pictures: PictureDataset, held_batch, options, say) -> None:  # type: ignore[no-untyped-def]
+    device, network = options.device, state.network
+    dtype = torch.bfloat16 if options.bf16 else None
+    optimiser = state.optimiser(options.learning_rate)
+    begin = last_validation = time.monotonic()
+    window: dict[str, list[float]] = {}
+    start_step = state.step
+    with _log(options.run / "log.csv") as log:
+        while (elapsed := (time.monotonic() - begin) / 60) < options.minutes:
+            for group in optimiser.param_groups:
+                group["lr"] = group["scale"] * _rate(options, state.step - start_step, elapsed / options.minutes)
+            sequence = data.sequences(options.batch, options.chunks, device)
+            extra: Planes | None = pictures.pictures(options.pictures, device) if options.pictures else None
+            quality = 1 + 99 * torch.rand(options.batch, device=device)
+            bonus = 16 * torch.rand(options.batch, device=device)
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is not None):
+                losses = sequence_loss(
+                    network, sequence, extra, quality, chunks=options.chunks, cascade=options.cascade,
+                    rate_weight=1.0, intra_bonus=bonus,
+                )  # fmt: skip
+            optimiser.zero_grad(set_to_none=True)
+            losses.loss.backward()
+            # Apart, since the intra network's gradients are several times larger.
+            norm = sum(torch.nn.utils.clip_grad_norm_(part.parameters(), 1.0) for part in (network.intra, network.inter))
+            assert isinstance(norm, torch.Tensor)
+            if torch.isfinite(norm):
+                optimiser.step()
+                state.update_average()
+            else:
+                state.skipped += 1
+            state.step += 1
+            for key, value in {"loss": float(losses.loss.detach()), "norm": float(norm), **losses.figures}.items():
+                window.setdefault(key, []).append(value)
+            due = (time.monotonic() - last_validation) / 60 >= options.validate_minutes
+            if due or state.step == start_step + 1:
+                last_validation = time.monotonic()
+                _validate_and_save(state, optimiser, held_batch, options, log, window, elapsed, say)
+                window = {}
+        _validate_and_save(state, optimiser, held_batch, options, log, window, options.minutes, say)
+
+
+def _validate_and_save(state, optimiser, held_batch, options, log, window, elapsed, say) -> None:  # type: ignore[no-untyped-def]
+    dtype = torch.bfloat16 if options.bf16 else None
+    result = validate(state.average, held_batch, options.chunks, dtype)
+    train_figures = {key: sum(values) / len(values) for key, values in window.items()}
+    row = {"step": state.step, "minutes": state.minutes + elapsed, "skipped": state.skipped, "score": result.score}
+    log({**row, **{f"train_{k}": v for k, v in train_figures.items()}, **result.figures})
+    better = result.score < state.best_score
+    if better:
+        state.best_score = result.score
+        save_checkpoint(options.run / "best.pt", state, optimiser=None)
+    save_checkpoint(options.run / "last.pt", state, optimiser=optimiser)
+    f = result.figures
+    say(
+        f"step {state.step} ({elapsed:.1f} min) loss {train_figures.get('loss', float('nan')):.4f} "
+        f"score {result.score:.4f}{' best' if better else ''} | "
+        + " ".join(f"{k[1:]} {v:.4g}" for k, v in f.items())
+    )
+
+
+@contextlib.contextmanager
+def _log(path: Path) -> Iterator[Callable[[dict[str, float]], None]]:
+    """Appends rows to a CSV whose columns are those of the first row ever written."""
+    with path.open("a+", newline="") as file:
+        file.seek(0)
+        header = file.readline().strip()
+        columns = header.split(",") if header else []
+
+        def write(row: dict[str, float]) -> None:
+            nonlocal columns
+            if not columns:
+                columns = list(row)
+                csv.writer(file).writerow(columns)
+            csv.writer(file).writerow(f"{row[c]:.6g}" if c in row else "" for c in columns)
+            file.flush()
+
+        yield write
