@@ -65,15 +65,26 @@ def _global_options(
     pass
 
 
-def main(args: list[str] | None = None) -> int:
-    """Run the program; returns its exit code. Never raises."""
+def main() -> int:
+    """The console script: runs the program on the command line's arguments; returns its exit code."""
+    code = run(sys.argv[1:])
+    if code >= 128:
+        # A thread may still hang in a read of standard input, and Python would wait for its lock to no end.
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def run(args: list[str]) -> int:
+    """Run the program with `args`; returns its exit code. Never raises."""
     session = Session()
     try:
         with session.guard:
             app(args, prog_name="stpcodec", obj=session)
         return 0
     except BaseException as error:  # the one place where everything ends
-        return _exit_code(error, show_traceback=session.verbose)
+        # Whatever else went wrong while a signal was being obeyed is not news.
+        return _exit_code(session.guard.received or error, show_traceback=session.verbose)
 
 
 def _exit_code(error: BaseException, *, show_traceback: bool) -> int:
@@ -108,9 +119,5 @@ def _silence_stdout() -> None:
         pass
 
 
-def run() -> None:
-    sys.exit(main())
-
-
 if __name__ == "__main__":
-    run()
+    sys.exit(main())

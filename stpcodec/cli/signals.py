@@ -48,9 +48,14 @@ class SignalGuard:
             self._received = number
             raise SignalReceived(number)
 
+    @property
+    def received(self) -> SignalReceived | None:
+        """The signal that came, if one did."""
+        return None if self._received is None else SignalReceived(self._received)
+
     def check(self) -> None:
-        if self._received is not None:
-            raise SignalReceived(self._received)
+        if self.received is not None:
+            raise self.received
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

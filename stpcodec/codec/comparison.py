@@ -11,7 +11,7 @@ import numpy as np
 
 from stpcodec.codec.samples import peak
 from stpcodec.errors import VerificationFailed
-from stpcodec.video.reader import Frame
+from stpcodec.video.frames import Frame
 
 LOSSLESS_DB = 100.0
 """What a plane without any error counts as."""

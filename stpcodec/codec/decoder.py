@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stpcodec.codec.events import Progress, ProgressCallback, WarnCallback, ignore_progress, warn_python
+from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
 from stpcodec.codec.models import codec_of_file, thread_limit
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.prefetch import prefetched
@@ -21,7 +21,7 @@ from stpcodec.codec.sidecars import read_sidecar
 from stpcodec.codec.stream import video_info
 from stpcodec.container import StpReader, StreamHeader
 from stpcodec.errors import UsageError
-from stpcodec.video.reader import Frame
+from stpcodec.video.frames import Frame, Warn, log_warning
 from stpcodec.video.writer import VideoWriter
 
 FORMATS = {".y4m": "y4m", ".mkv": "matroska", ".mp4": "mp4", ".mov": "mov"}
@@ -57,7 +57,7 @@ def decode(
     threads: int | None = None,
     overwrite: bool = False,
     progress: ProgressCallback = ignore_progress,
-    warn: WarnCallback = warn_python,
+    warn: Warn = log_warning,
 ) -> DecodeReport:
     """Decode a .stp file into a .mp4, .mkv, .mov or .y4m file; `-` is y4m on standard output.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from stpcodec import __version__
 from stpcodec.codec.comparison import compare
 from stpcodec.codec.decoder import decoded_frames
-from stpcodec.codec.events import Progress, ProgressCallback, WarnCallback, ignore_progress, warn_python
+from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
 from stpcodec.codec.models import LoadedCodec, load_codec, thread_limit
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.prefetch import prefetched
@@ -27,6 +27,7 @@ from stpcodec.container import StpReader, StpWriter, limits
 from stpcodec.errors import InputError, UsageError, VerificationFailed
 from stpcodec.patches.partition import chunks
 from stpcodec.patches.scenes import SceneCutDetector
+from stpcodec.video.frames import Warn, log_warning
 from stpcodec.video.reader import VideoReader
 
 
@@ -68,7 +69,7 @@ def encode(
     verify: bool = False,
     tile: int = 0,
     progress: ProgressCallback = ignore_progress,
-    warn: WarnCallback = warn_python,
+    warn: Warn = log_warning,
 ) -> EncodeReport:
     """Encode a video into a .stp file; `-` is standard input or output.
 
@@ -166,7 +167,7 @@ class _Watch:
         frames_total: int | None,
         *,
         progress: ProgressCallback,
-        warn: WarnCallback,
+        warn: Warn,
     ) -> None:
         self._output, self._writer, self._frames_total = output, writer, frames_total
         self._progress, self._warn = progress, warn
@@ -204,8 +205,8 @@ class _Watch:
             return
         self._warned = True
         self._warn(
-            f"{self._output.name}: will have about {predicted / 1e6:.0f} MB, but {free / 1e6:.0f} MB are free "
-            f"there; free some space while this runs"
+            f"{self._output.name}: will have about {predicted / 1e6:.0f} MB, and {free / 1e6:.0f} MB are "
+            f"free; free some space while this runs"
         )
 
 

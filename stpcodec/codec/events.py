@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -41,13 +40,7 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
-WarnCallback = Callable[[str], None]
 
 
 def ignore_progress(_: Progress) -> None:
     """The default: nobody watches."""
-
-
-def warn_python(message: str) -> None:
-    """The default for warnings of the library: Python's own channel."""
-    warnings.warn(message, stacklevel=3)

@@ -81,14 +81,16 @@ def check_target(target: str | Path, *, source: str | Path | None = None, overwr
         return
     if stat.S_ISDIR(mode):
         raise OutputError(f"{path}: is a folder; name a file in it")
-    if source is not None and str(source) != STANDARD_STREAM and os.path.samefile(source, path):
+    if source is not None and os.path.exists(source) and os.path.samefile(source, path):
         raise UsageError(f"{path}: output and input are the same file; name another output")
     if stat.S_ISREG(mode) and not overwrite:
         raise UsageError(f"{path}: exists already; use --overwrite to replace it, or name another output")
 
 
 def check_source(source: str | Path) -> None:
-    """Raise `InputError` if there is no such file, or it is a folder."""
+    """Raise `InputError` if there is no such file, or it is a folder. Patterns and addresses pass."""
+    if any(mark in str(source) for mark in ("%", "*", "://")):
+        return  # an image sequence or a stream: to be judged by what opens it
     source = Path(source)
     try:
         mode = source.stat().st_mode

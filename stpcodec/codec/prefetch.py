@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_PATIENCE_SECONDS = 5.0  # for a producer that hangs in a read when the consumer has already given up
+_PATIENCE_SECONDS = 3.0  # for a producer that hangs in a read when the consumer has already given up
 
 
 @dataclass(frozen=True)

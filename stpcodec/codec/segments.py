@@ -13,7 +13,7 @@ from stpcodec.codec.samples import to_planes, to_samples
 from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.container import Chunk, Segment, StreamHeader
 from stpcodec.errors import CorruptFile, CorruptSegment
-from stpcodec.video.reader import Frame
+from stpcodec.video.frames import Frame
 
 
 def padded(size: int, multiple: int) -> int:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from stpcodec.codec.events import WarnCallback
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, output_error
 from stpcodec.container import StpReader, StpWriter
+from stpcodec.video.frames import Warn
 from stpcodec.video.sidecar import extract_sidecar
 
 _PIECE_BYTES = 1 << 20
 
 
-def write_sidecar(writer: StpWriter, source: str | Path, output: OutputFile, *, warn: WarnCallback) -> int:
+def write_sidecar(writer: StpWriter, source: str | Path, output: OutputFile, *, warn: Warn) -> int:
     """Put everything but the picture of `source` into the file; the number of bytes it takes there.
 
     It comes before the segments: a file cut off by a crash then still has its sound, and an unwritable

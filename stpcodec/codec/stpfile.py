@@ -16,7 +16,7 @@ from stpcodec.errors import CorruptFile, UsageError
 
 if TYPE_CHECKING:  # torch is loaded with the first frame, not to read metadata
     from stpcodec.codec.segments import SegmentCodec
-    from stpcodec.video.reader import Frame
+    from stpcodec.video.frames import Frame
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from stpcodec.container import StreamHeader
 from stpcodec.errors import InputError, UsageError
-from stpcodec.video.reader import VideoInfo
+from stpcodec.video.frames import VideoInfo
 
 _MAX_TERM = 2**31 - 1
 _MAX_TAG_CHARACTERS = 1 << 16  # all tags together must fit the header's limit; a longer one is no tag

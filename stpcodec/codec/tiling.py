@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from stpcodec.codec.chunk import ChunkCodec, ChunkLatents, History
 from stpcodec.errors import CorruptFile, UsageError
 from stpcodec.model.planes import Planes
@@ -64,6 +66,7 @@ class TiledCodec:
         else:
             self.tiles = [Tile(0, 0, height, width)]
 
+    @torch.no_grad()
     def encode(
         self, planes: Planes, histories: Sequence[History] | None
     ) -> tuple[tuple[bytes, ...], list[ChunkLatents], list[History]]:
@@ -83,6 +86,7 @@ class TiledCodec:
             new_histories.append(coded.history)
         return tuple(streams), latents, new_histories
 
+    @torch.no_grad()
     def decode_latents(
         self, streams: Sequence[bytes], *, frame_count: int, previous: Sequence[TileLatents] | None
     ) -> list[TileLatents]:
@@ -109,6 +113,7 @@ class TiledCodec:
             for i, tile in enumerate(self.tiles)
         ]
 
+    @torch.no_grad()
     def synthesise(
         self, latents: Sequence[TileLatents], histories: Sequence[History] | None
     ) -> tuple[Planes, list[History]]:
