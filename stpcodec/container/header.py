@@ -235,7 +235,7 @@ def _is_rational(value: object) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and all(_is_int(term, 1, _MAX_TERM) for term in value)
 
 
-def _is_text(value: object, limit: int = limits.MAX_HEADER_RAW) -> bool:
+def _is_text(value: object, limit: int = limits.MAX_PAYLOAD) -> bool:
     if not isinstance(value, str):
         return False
     try:
