@@ -6,11 +6,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Plane = NDArray[np.uint8] | NDArray[np.uint16]
+Seconds = float | Fraction
 Warn = Callable[[str], None]
 
 # Facts of the source that have no field of their own in VideoInfo travel in `stream_metadata` under this
@@ -21,6 +23,14 @@ FIELD_ORDER = CARRIED + "field_order"  # FFmpeg's AVFieldOrder of an interlaced 
 
 RANGE_UNSPECIFIED, RANGE_LIMITED, RANGE_FULL = 0, 1, 2
 COLOR_UNSPECIFIED = 2  # the same number in FFmpeg's primaries, transfer and matrix enumerations
+
+
+class ByteSink(Protocol):
+    """What a video can be written to: a binary file, a pipe, or something that passes bytes on."""
+
+    def write(self, data: memoryview, /) -> int: ...
+    def flush(self) -> None: ...
+    def seekable(self) -> bool: ...
 
 
 def log_warning(message: str) -> None:

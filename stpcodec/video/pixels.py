@@ -37,7 +37,7 @@ _SCALER = int(
 
 @dataclass(frozen=True)
 class Conversion:
-    """How pictures of one pixel format become planes, and what that costs the viewer (`lost`, "" = nothing)."""
+    """How pictures of one pixel format become planes, and what that loses (`lost`, "" = nothing)."""
 
     bit_depth: int
     copied: bool
@@ -63,13 +63,11 @@ def plan_conversion(picture: VideoFrame, bit_depth: int | None = None) -> Conver
     if _is_grey(picture.format):
         lost.append("grey becomes 4:2:0 with neutral chroma, luma as it was")
         # swscale and players read grey without a tag as full range.
-        return Conversion(
-            depth, False, RANGE_FULL, RANGE_FULL, tagged or RANGE_FULL, matrix, "; ".join(lost)
-        )
+        return Conversion(depth, False, RANGE_FULL, RANGE_FULL, tagged or RANGE_FULL, matrix, "; ".join(lost))
     if _is_rgb(picture.format):
         wide = int(picture.color_primaries) == PRIMARIES_BT2020
-        lost.insert(0, f"RGB becomes 4:2:0 BT.{2020 if wide else 709} limited range, colour at half resolution")
-        space = MATRIX_BT2020 if wide else MATRIX_BT709
+        space, matrix_name = (MATRIX_BT2020, "BT.2020") if wide else (MATRIX_BT709, "BT.709")
+        lost.insert(0, f"RGB becomes 4:2:0 {matrix_name} limited range, colour at half resolution")
         return Conversion(depth, False, RANGE_FULL, RANGE_LIMITED, RANGE_LIMITED, space, "; ".join(lost))
     grid = _SUBSAMPLING.get((picture.format.chroma_width(16), picture.format.chroma_height(16)), "its")
     if grid != "4:2:0":
@@ -84,9 +82,7 @@ def _is_grey(pixel_format: VideoFormat) -> bool:
 
 
 def _is_rgb(pixel_format: VideoFormat) -> bool:
-    return (
-        pixel_format.is_rgb or pixel_format.has_palette or pixel_format.name.startswith(("bayer", "xyz", "pal"))
-    )
+    return pixel_format.is_rgb or pixel_format.has_palette or pixel_format.name.startswith("xyz")
 
 
 class PlaneReader:
@@ -124,7 +120,7 @@ class PlaneReader:
 
 def view_plane(plane: VideoPlane, dtype: np.dtype) -> Plane:
     """The visible samples of a plane, [H, W], without the padding at the end of each line. No copy."""
-    samples = np.frombuffer(plane, dtype, plane.height * plane.line_size // dtype.itemsize)
+    samples = np.frombuffer(memoryview(plane), dtype, plane.height * plane.line_size // dtype.itemsize)
     return samples.reshape(plane.height, -1)[:, : plane.width]
 
 

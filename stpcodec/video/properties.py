@@ -116,11 +116,10 @@ def text(value: str) -> str:
 
 def _orientation(first: VideoFrame) -> tuple[int, dict[str, str]]:
     """Rotation in counter-clockwise degrees, plus the whole matrix where a rotation does not say it all."""
-    side_data = first.side_data.get(SideDataType.DISPLAYMATRIX) if first.side_data else None
-    rotation = int(first.rotation)
-    if side_data is None:
+    if SideDataType.DISPLAYMATRIX not in first.side_data:
         return 0, {}
-    matrix = np.frombuffer(side_data, np.int32, 9)
+    rotation = int(first.rotation)
+    matrix = np.frombuffer(bytes(first.side_data[SideDataType.DISPLAYMATRIX]), np.int32, 9)  # type: ignore
     a, b, c, d = (int(matrix[i]) for i in (0, 1, 3, 4))
     mirrored = a * d - b * c < 0
     moved = bool(matrix[6] or matrix[7])

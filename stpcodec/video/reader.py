@@ -1,9 +1,9 @@
-"""Reading a video: any file PyAV opens becomes a description and a stream of 4:2:0 frames with exact times."""
+"""Reading a video: any file PyAV opens becomes a description and a stream of 4:2:0 frames."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +12,6 @@ from typing import Self
 import av
 from av.codec.context import ThreadType
 from av.packet import Packet
-from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from stpcodec.errors import InputError
@@ -105,7 +104,7 @@ class VideoReader:
         if piped and others:
             self._warn(f"{self.path}: only the video of a pipe is kept, not its {', '.join(others)}")
 
-    def _decode(self) -> Iterator[VideoFrame]:
+    def _decode(self) -> Generator[VideoFrame]:
         """Pictures of the video stream in presentation order, concealed where the data is damaged."""
         for packet in self._demux():
             if packet.stream_index != self._stream.index:
@@ -122,7 +121,7 @@ class VideoReader:
                     self._note_damage(picture.pts, picture.time_base, "the data is damaged")
                 yield picture
 
-    def _demux(self) -> Iterator[Packet[Stream]]:
+    def _demux(self) -> Iterator[Packet]:
         try:
             yield from self._container.demux(self._stream)
         except av.FFmpegError as error:
@@ -132,8 +131,8 @@ class VideoReader:
             # What was read before may still sit in the decoder.
             yield from self._flush_packet()
 
-    def _flush_packet(self) -> Iterator[Packet[Stream]]:
-        packet: Packet[Stream] = Packet()
+    def _flush_packet(self) -> Iterator[Packet]:
+        packet: Packet = Packet()
         packet.stream = self._stream
         yield packet
 
@@ -150,7 +149,7 @@ class VideoReader:
                 "without --strict it is concealed"
             ) from cause
 
-    def _timed(self, first: VideoFrame) -> Iterator[Frame]:
+    def _timed(self, first: VideoFrame) -> Generator[Frame]:
         """Frames with strictly increasing pts, then the verdict on what was missing."""
         rate = self.info.average_rate or 25
         nominal = max(1, round(1 / (rate * self.info.time_base)))
@@ -172,7 +171,7 @@ class VideoReader:
             yield Frame(y, u, v, pts, duration)
             picture = next(self._pictures, None)
         if moved:
-            self._warn(f"{self.path}: {moved} frames had no time or not a later one than before; times were set")
+            self._warn(f"{self.path}: {moved} frames had no time of their own; they follow the one before")
         self._report_damage()
 
     def _check_size(self, picture: VideoFrame) -> None:

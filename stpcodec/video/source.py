@@ -6,6 +6,7 @@ import re
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 from av.container import InputContainer
@@ -25,16 +26,16 @@ def open_input(path: str | Path, *, strict: bool = False) -> InputContainer:
     """Open `path` ("-" is standard input, "%04d" and "*" an image sequence). Raises InputError."""
     name = str(path)
     options = {"err_detect": "explode"} if strict else {}
-    # A tag that is not UTF-8 must not make a video unreadable; its bytes come back through surrogateescape.
-    keep_bytes = {"metadata_errors": "surrogateescape"}
-    try:
-        if name == STDIN:
-            return av.open(sys.stdin.buffer, "r", options=options, **keep_bytes)
-        if _is_sequence(name):
-            sequence_options = options | _sequence_options(name)
-            return av.open(name, "r", format="image2", options=sequence_options, **keep_bytes)
+    file: BinaryIO | str = sys.stdin.buffer if name == STDIN else name
+    format_name = None
+    if _is_sequence(name):
+        format_name = "image2"
+        options |= _sequence_options(name)
+    elif name != STDIN:
         _check_file(name)
-        return av.open(name, "r", options=options, **keep_bytes)
+    try:
+        # A tag that is not UTF-8 must not make a video unreadable: its bytes are kept as surrogates.
+        return av.open(file, "r", format=format_name, options=options, metadata_errors="surrogateescape")
     except av.FFmpegError as error:
         raise InputError(f"{_shown(name)}: {_reason(name, error)}") from error
     except OSError as error:
@@ -46,8 +47,8 @@ def pick_video_stream(container: InputContainer, path: str | Path) -> VideoStrea
     name = _shown(str(path))
     streams = [s for s in container.streams.video if not s.disposition & _PICTURE_ONLY]
     if not streams:
-        kinds = sorted({s.type for s in container.streams}) or ["no streams at all"]
-        raise InputError(f"{name}: has no video stream (only {', '.join(kinds)}); give a file with video")
+        kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+        raise InputError(f"{name}: has no video stream (only {kinds}); give a file with video")
     best = container.streams.best("video")
     stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
     if stream.codec_context is None:
@@ -81,7 +82,7 @@ def _check_file(name: str) -> None:
 def _is_sequence(name: str) -> bool:
     if name == STDIN or "://" in name or Path(name).exists():
         return False
-    return bool(_NUMBERED.search(name)) or "*" in name
+    return bool(_NUMBERED.search(Path(name).name)) or "*" in name
 
 
 def _sequence_options(name: str) -> dict[str, str]:
@@ -91,9 +92,8 @@ def _sequence_options(name: str) -> dict[str, str]:
             raise InputError(f"{name}: no file matches; check the pattern")
         return {"pattern_type": "glob"}
     path = Path(name)
-    number = re.compile(
-        "".join(r"(\d+)" if _NUMBERED.fullmatch(p) else re.escape(p) for p in re.split(r"(%0?\d*d)", path.name))
-    )
+    before, after = _NUMBERED.split(path.name, maxsplit=1)
+    number = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
     found = [int(m.group(1)) for f in path.parent.glob("*") if (m := number.fullmatch(f.name))]
     if not found:
         raise InputError(f"{name}: no numbered image matches; check the pattern")
@@ -110,7 +110,7 @@ def _reason(name: str, error: av.FFmpegError) -> str:
     if head and b"\0" not in head and all(byte >= 32 or byte in b"\t\r\n\f\x1b" for byte in head):
         return "is a text file, not a video; give a video file"
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-        return "is an MP4 or MOV file whose index is missing, so it was cut off while being written; copy it again"
+        return "is an MP4 or MOV file without its index: it was cut off; copy or record it again"
     return "is not a video, or is damaged at its start; give a file that FFmpeg can play"
 
 
