@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
@@ -22,10 +23,7 @@ from stpcodec.codec.stream import video_info
 from stpcodec.container import StpReader, StreamHeader
 from stpcodec.errors import UsageError
 from stpcodec.video.frames import Frame, Warn, log_warning
-from stpcodec.video.writer import VideoWriter
-
-FORMATS = {".y4m": "y4m", ".mkv": "matroska", ".mp4": "mp4", ".mov": "mov"}
-"""Output suffixes and what FFmpeg calls these containers."""
+from stpcodec.video.writer import FORMAT_BY_SUFFIX, Y4M, VideoWriter
 
 _FRAMES_AHEAD = 8  # decoded while the writer compresses the ones before
 
@@ -62,7 +60,7 @@ def decode(
     """Decode a .stp file into a .mp4, .mkv, .mov or .y4m file; `-` is y4m on standard output.
 
     start, end: seconds from the first frame, start <= time < end; only the segments needed are decoded, times
-    begin again at zero, and the other streams are left out. vcodec, options: FFmpeg encoder and its options.
+    begin again at zero, and the other streams are cut likewise. vcodec, options: FFmpeg encoder and options.
 
     Raises:
         UsageError, InputError, OutputError, ModelError: as their names say; then nothing new stands under the
@@ -78,7 +76,7 @@ def decode(
         chosen = select(stream, start=start, end=end, name=str(source))
         partial = start is not None or end is not None
         header, total = stream.header, _frame_total(stream, chosen)
-        if format_name == "y4m":
+        if format_name == Y4M:
             output.require_space(total * frame_bytes(header), "the decoded video")
         info = video_info(
             header,
@@ -87,28 +85,28 @@ def decode(
             duration_seconds=seconds_of(stream, stream.segments[-1].last_pts),
         )
         loaded = codec_of_file(header, device=device)
-        sidecar = None if partial else read_sidecar(stream, output)
-        if partial and stream.has_sidecar:
-            warn(f"{target}: sound, subtitles and other streams are left out when only a part is decoded")
+        sidecar = read_sidecar(stream, output)
+        time_base = Fraction(*header.time_base)
 
         clock = time.monotonic()
         frames_done = 0
-        shift = -chosen.first_pts if partial else 0
         frames = decoded_frames(stream, SegmentCodec(header, loaded.codec, loaded.device), chosen)
         with (
             VideoWriter(
-                output.path or output.file(),
+                output.file(),
                 info,
                 format_name=format_name,
                 vcodec=vcodec,
                 options=options,
                 sidecar=sidecar,
+                start_seconds=chosen.first_pts * time_base if partial else None,
+                end_seconds=None if end is None else chosen.end_pts * time_base,
                 warn=warn,
             ) as video,
             prefetched(frames, depth=_FRAMES_AHEAD) as frames_ahead,
         ):
             for frame in frames_ahead:
-                video.write(replace(frame, pts=frame.pts + shift))
+                video.write(frame)
                 frames_done += 1
                 progress(Progress("decode", frames_done, total, 0, time.monotonic() - clock))
     return DecodeReport(
@@ -137,13 +135,12 @@ def decoded_frames(
 def output_format(target: str | Path) -> str:
     """FFmpeg's name of the container that the target's suffix asks for; y4m for standard output."""
     if str(target) == STANDARD_STREAM:
-        return "y4m"
+        return Y4M
     suffix = Path(target).suffix.lower()
-    if suffix not in FORMATS:
-        raise UsageError(
-            f"{target}: no video format is known for '{suffix}'; name a {', '.join(FORMATS)} file, or -"
-        )
-    return FORMATS[suffix]
+    if suffix not in FORMAT_BY_SUFFIX:
+        known = ", ".join(FORMAT_BY_SUFFIX)
+        raise UsageError(f"{target}: no video format is known for '{suffix}'; name a {known} file, or -")
+    return FORMAT_BY_SUFFIX[suffix]
 
 
 def frame_bytes(header: StreamHeader) -> int:

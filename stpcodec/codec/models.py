@@ -33,7 +33,7 @@ def load_codec(model: str | None, *, sha256: str | None = None, device: str = "a
     """
     chosen = resolve_device(device)
     loaded = load_model(model, sha256=sha256, device=chosen)
-    return LoadedCodec(ChunkCodec(loaded, device=chosen), chosen, loaded.name, loaded.weights_sha256)
+    return LoadedCodec(ChunkCodec(loaded), chosen, loaded.name, loaded.weights_sha256)
 
 
 def codec_of_file(header: StreamHeader, *, device: str = "auto") -> LoadedCodec:

@@ -109,7 +109,7 @@ class CheckedFile:
 
     def __init__(self, file: BinaryIO, target: str | Path) -> None:
         self._file = file
-        self._target = target
+        self.name = str(target)
         self.bytes_written = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
@@ -118,7 +118,7 @@ class CheckedFile:
             while len(view):  # a raw pipe may take less than it was given
                 view = view[self._write_some(view) :]
         except OSError as error:
-            raise output_error(self._target, error) from error
+            raise output_error(self.name, error) from error
         size = memoryview(data).nbytes
         self.bytes_written += size
         return size
@@ -130,13 +130,19 @@ class CheckedFile:
         try:
             self._file.flush()
         except OSError as error:
-            raise output_error(self._target, error) from error
+            raise output_error(self.name, error) from error
 
     def writable(self) -> bool:
         return True
 
     def seekable(self) -> bool:
-        return False
+        return self._file.seekable()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
     @property
     def closed(self) -> bool:

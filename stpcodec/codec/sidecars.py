@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, output_error
 from stpcodec.container import StpReader, StpWriter
+from stpcodec.errors import OutputError
 from stpcodec.video.frames import Warn
 from stpcodec.video.sidecar import extract_sidecar
 
@@ -19,12 +20,14 @@ def write_sidecar(writer: StpWriter, source: str | Path, output: OutputFile, *, 
     It comes before the segments: a file cut off by a crash then still has its sound, and an unwritable
     stream is found out before hours of coding.
     """
-    if (
-        str(source) == STANDARD_STREAM
-    ):  # can be read only once; the reader warns when it holds more than a picture
-        return 0
-    scratch = output.scratch(".mkv")
-    if not extract_sidecar(Path(source), scratch, warn=warn):
+    if str(source) == STANDARD_STREAM:
+        return 0  # can be read only once; the reader warns when it holds more than a picture
+    scratch = output.scratch(".sidecar")
+    try:
+        found = extract_sidecar(source, scratch, warn=warn)
+    except OutputError as error:  # the name of a temporary file tells nobody anything
+        raise OutputError(str(error).replace(str(scratch), output.name)) from error
+    if not found:
         return 0
     output.require_space(scratch.stat().st_size, "the sound and other streams")
     before = writer.bytes_written
@@ -45,7 +48,7 @@ def read_sidecar(stream: StpReader, output: OutputFile) -> Path | None:
     first = next(pieces, None)
     if first is None:
         return None
-    path = output.scratch(".mkv")
+    path = output.scratch(".sidecar")
     try:
         with path.open("wb") as file:
             file.write(first)

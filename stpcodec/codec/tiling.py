@@ -122,7 +122,7 @@ class TiledCodec:
         new_histories: list[History] = []
         for index, part in enumerate(latents):
             planes, history = self.codec.synthesise(
-                part.latents, quality=self.quality, history=histories[index] if histories else None
+                part.latents, history=histories[index] if histories else None
             )
             parts.append(planes)
             new_histories.append(history)

@@ -23,6 +23,7 @@ PLANES = ("y", "u", "v")
 @dataclass(frozen=True)
 class FakeLatents:
     integers: dict[str, np.ndarray]
+    quality: int
 
     def hash_into(self, hasher: xxhash.xxh3_128) -> None:
         for name in PLANES:
@@ -62,12 +63,12 @@ class FakeChunkCodec:
             base = getattr(history.last, name) if history else 0.5
             difference = (getattr(frames, name) - base) / step(quality)
             integers[name] = difference.round().to(torch.int16).cpu().numpy()
-        latents = FakeLatents(integers)
+        latents = FakeLatents(integers, quality)
         streams = tuple(
             zlib.compress(self._residual(integers[name], history.latents if history else None, name).tobytes(), 1)
             for name in PLANES
         )
-        reconstruction, new_history = self.synthesise(latents, quality=quality, history=history)
+        reconstruction, new_history = self.synthesise(latents, history=history)
         return FakeEncoded(streams, latents, new_history, reconstruction)
 
     def decode_latents(
@@ -90,15 +91,15 @@ class FakeChunkCodec:
             except (zlib.error, ValueError) as error:
                 raise CorruptFile(f"stream {name} does not decode: {error}") from error
             integers[name] = residual + (previous.integers[name][-1] if previous else np.int16(0))
-        return FakeLatents(integers)
+        return FakeLatents(integers, quality)
 
     def synthesise(
-        self, latents: FakeLatents, *, quality: int, history: FakeHistory | None
+        self, latents: FakeLatents, *, history: FakeHistory | None
     ) -> tuple[Planes, FakeHistory]:
         parts = {}
         for name in PLANES:
             base = getattr(history.last, name) if history else 0.5
-            parts[name] = base + torch.from_numpy(latents.integers[name]).to(torch.float32) * step(quality)
+            parts[name] = base + torch.from_numpy(latents.integers[name]).to(torch.float32) * step(latents.quality)
         planes = Planes(**parts)
         return planes, FakeHistory(latents, planes[-1:])
 

@@ -1,0 +1,101 @@
+"""Small videos made on the spot."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+Triple = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def pictures(
+    count: int, *, height: int = 48, width: int = 64, bit_depth: int = 8, cut_at: int | None = None
+) -> list[Triple]:
+    """A textured plane moving one sample a frame; from frame `cut_at` on an inverted one: a scene cut."""
+    rows, columns = np.mgrid[0:height, 0 : width + count]
+    texture = 0.5 + 0.2 * np.sin(columns / 5) + 0.2 * np.sin(rows / 7 + columns / 11)
+    half = ((height + 1) // 2, (width + 1) // 2)
+    found = []
+    for index in range(count):
+        luma = texture[:, index : index + width]
+        inverted = cut_at is not None and index >= cut_at
+        luma = 1 - luma**2 if inverted else luma
+        chroma = np.full(half, 0.7 if inverted else 0.4) + 0.1 * np.sin(np.arange(half[1]) / 4 + index / 3)
+        triple = [np.rint(plane * ((1 << bit_depth) - 1)) for plane in (luma, chroma, 1 - chroma)]
+        kind = np.uint8 if bit_depth == 8 else np.uint16
+        found.append((triple[0].astype(kind), triple[1].astype(kind), triple[2].astype(kind)))
+    return found
+
+
+def y4m(frames: list[Triple], *, rate: Fraction = Fraction(25)) -> bytes:
+    """The frames as a raw y4m file."""
+    height, width = frames[0][0].shape
+    deep = frames[0][0].dtype == np.uint16
+    kind = "C420p10 XYSCSS=420P10" if deep else "C420jpeg"
+    parts = [f"YUV4MPEG2 W{width} H{height} F{rate.numerator}:{rate.denominator} Ip A1:1 {kind}\n".encode()]
+    for frame in frames:
+        parts.append(b"FRAME\n")
+        parts += [plane.astype("<u2").tobytes() if deep else plane.tobytes() for plane in frame]
+    return b"".join(parts)
+
+
+def write_y4m(path: Path, frames: list[Triple], *, rate: Fraction = Fraction(25)) -> Path:
+    path.write_bytes(y4m(frames, rate=rate))
+    return path
+
+
+def write_video(
+    path: Path,
+    frames: list[Triple],
+    *,
+    codec: str = "ffv1",
+    times: list[int] | None = None,
+    time_base: Fraction = Fraction(1, 1000),
+    sound: bool = False,
+) -> Path:
+    """The frames in a container by suffix. times: pts in `time_base`; by default 40 ms apart."""
+    times = times or [40 * index for index in range(len(frames))]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        height, width = frames[0][0].shape
+        stream.width, stream.height = width, height
+        stream.pix_fmt = "yuv420p" if frames[0][0].dtype == np.uint8 else "yuv420p10le"
+        stream.time_base = stream.codec_context.time_base = time_base
+        tone = container.add_stream("pcm_s16le", rate=8000) if sound else None
+        for pts, triple in zip(times, frames, strict=True):
+            picture = _picture(triple, stream.pix_fmt)
+            picture.pts, picture.time_base = pts, time_base
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+        if tone is not None:
+            seconds = float(times[-1] * time_base) + 0.04
+            wave = (8000 * np.sin(np.arange(int(8000 * seconds)) / 9)).astype(np.int16)
+            samples = av.AudioFrame.from_ndarray(wave[None], format="s16", layout="mono")
+            samples.sample_rate, samples.pts, samples.time_base = 8000, 0, Fraction(1, 8000)
+            container.mux(tone.encode(samples))
+            container.mux(tone.encode(None))
+    return path
+
+
+def write_sound(path: Path) -> Path:
+    with av.open(str(path), "w") as container:
+        tone = container.add_stream("pcm_s16le", rate=8000)
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), format="s16", layout="mono")
+        samples.sample_rate, samples.pts, samples.time_base = 8000, 0, Fraction(1, 8000)
+        container.mux(tone.encode(samples))
+        container.mux(tone.encode(None))
+    return path
+
+
+def _picture(triple: Triple, pixel_format: str) -> av.VideoFrame:
+    height, width = triple[0].shape
+    picture = av.VideoFrame(width, height, pixel_format)
+    for plane, samples in zip(picture.planes, triple, strict=True):
+        row_bytes = samples.shape[1] * samples.itemsize
+        rows = np.zeros((plane.height, plane.line_size), np.uint8)
+        rows[:, :row_bytes] = samples.view(np.uint8).reshape(samples.shape[0], row_bytes)
+        plane.update(rows.tobytes())
+    return picture
