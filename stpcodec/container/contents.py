@@ -33,7 +33,7 @@ class Contents:
 def find_contents(source: Source) -> Contents:
     """Contents by the index at the file's end, in a few reads; by a survey of all records if that fails."""
     first = read_record(source, PREAMBLE.size, None)
-    if found := _index_at_end(source):
+    if found := index_at_end(source):
         index, entries = found
         undisturbed = end_of_entries(entries) == index.offset
         if undisturbed and (first is None or first.file_id == index.file_id):
@@ -64,7 +64,7 @@ def _contents(entries: list[Entry], file_id: int | None, *, complete: bool, rebu
     return Contents(segments, others, file_id, complete, rebuilt, [])
 
 
-def _index_at_end(source: Source) -> tuple[Record, list[Entry]] | None:
+def index_at_end(source: Source) -> tuple[Record, list[Entry]] | None:
     """The index that the file's last bytes point to, if it is intact."""
     if source.size < PREAMBLE.size + RECORD.size + FOOT.size:
         return None

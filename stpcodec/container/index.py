@@ -92,7 +92,7 @@ def decode_index(payload: bytes, *, sequence: int, file_size: int) -> list[Entry
 
 
 def _read_entries(numbers: VarintReader, count: int) -> Iterator[Entry]:
-    offset, first_frame, segments, last_pts = PREAMBLE.size, 0, 0, None
+    offset, first_frame, last_pts = PREAMBLE.size, 0, None
     for sequence in range(count):
         kind, flags, length = numbers.unsigned(), numbers.unsigned(), numbers.unsigned()
         if length > limits.MAX_PAYLOAD or kind > 255 or flags > 255:
@@ -105,17 +105,15 @@ def _read_entries(numbers: VarintReader, count: int) -> Iterator[Entry]:
             entry = SegmentEntry(
                 offset, size, first_frame, frames, first_pts, first_pts + numbers.unsigned(), sequence
             )
-            segments += 1
             if (
                 not 1 <= frames <= limits.MAX_SEGMENT_FRAMES
-                or segments > limits.MAX_SEGMENTS
                 or entry.end_frame > limits.MAX_FRAMES
                 or entry.last_pts - first_pts < frames - 1
                 or first_pts < (-limits.MAX_PTS if last_pts is None else last_pts + 1)
                 or entry.last_pts > limits.MAX_PTS
             ):
                 raise BadIndex(
-                    f"index: segment {segments - 1} contradicts the one before it or the limits ({entry})"
+                    f"index: record {sequence} contradicts the segment before it or the limits ({entry})"
                 )
             yield entry
             first_frame, last_pts = entry.end_frame, entry.last_pts

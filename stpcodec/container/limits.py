@@ -5,13 +5,11 @@ from __future__ import annotations
 MAX_SIDE = 16384  # width and height, in luma samples
 MAX_FRAMES = 1 << 24
 MAX_SEGMENT_FRAMES = 256
-MAX_SEGMENTS = 1 << 17  # with Python objects for each: 50 MB
-MAX_RECORDS = 1 << 18
+MAX_RECORDS = 1 << 17  # of a hostile file each takes some 600 bytes of memory: 75 MiB
 MAX_STREAMS_PER_CHUNK = 1 << 16
 MAX_PTS = 1 << 62
 
 MAX_HEADER_RAW = 1 << 20
-MAX_SIDE_INFORMATION_RAW = 1 << 20
 MAX_INDEX_RAW = 1 << 24
 MAX_SIDECAR_PIECE = 1 << 20
 BLOCK_SLACK = 64  # what a block's two sizes and the index's foot may add to the raw limit
@@ -20,6 +18,14 @@ MAX_ZSTD_WINDOW_LOG = 20
 
 MAX_PIXEL_FORMAT_BYTES = 64
 MAX_ENCODER_BYTES = 256
+
+
+def max_side_information(payload_size: int) -> int:
+    """Raw bytes of the side information of a segment whose payload has `payload_size` bytes.
+
+    In proportion, so that a small file cannot ask for much work; 8 KiB hold the times of 256 frames.
+    """
+    return min(1 << 20, (8 << 10) + 16 * payload_size)
 
 
 def max_segment_payload(width: int, height: int, frame_count: int) -> int:

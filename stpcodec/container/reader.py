@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from stpcodec.container.check import check_contents
-from stpcodec.container.contents import Contents, find_contents
+from stpcodec.container.contents import Contents, find_contents, index_at_end
 from stpcodec.container.finding import Finding
 from stpcodec.container.header import StreamHeader
 from stpcodec.container.index import OtherEntry, SegmentEntry
@@ -191,7 +191,7 @@ def _check_preamble(source: Source) -> Finding | None:
             )
         return None
     first = read_record(source, PREAMBLE.size, None)
-    if first is not None and first.is_a(RecordType.STREAM_HEADER) and first.sequence == 0:
+    if (first and first.is_a(RecordType.STREAM_HEADER) and first.sequence == 0) or index_at_end(source):
         return Finding("preamble", 0, PREAMBLE.size, False, "the first 16 bytes are damaged")
     if MAGIC.startswith(data[: len(MAGIC)]):
         raise CorruptFile(f"{source.name}: damaged or cut off in the first 16 bytes; {_REMEDY}")

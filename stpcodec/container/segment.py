@@ -133,12 +133,13 @@ def encode_segment(segment: Segment) -> Iterator[bytes]:
     )
     yield segment.latents_hash
     raw = encode_varints(_side_information(segment))
-    if len(raw) > limits.MAX_SIDE_INFORMATION_RAW:
+    block, coded = encode_block(raw), sum(len(stream) for chunk in segment.chunks for stream in chunk.streams)
+    most = limits.max_side_information(FIXED_BYTES + len(block) + coded)
+    if len(raw) > most:
         raise UsageError(
-            f"segment: its tables take {len(raw)} bytes, at most {limits.MAX_SIDE_INFORMATION_RAW}; "
-            "use shorter segments or larger tiles"
+            f"segment: its tables take {len(raw)} bytes, at most {most}; use shorter segments or larger tiles"
         )
-    yield encode_block(raw)
+    yield block
     for chunk in segment.chunks:
         yield from chunk.streams
 
@@ -171,7 +172,7 @@ def plan_segment(start: bytes, payload_size: int) -> SegmentPlan:
     """
     head = SegmentHead.parse(start[: SEGMENT_HEAD.size])
     try:
-        raw, used = decode_block(start[FIXED_BYTES:], max_raw=limits.MAX_SIDE_INFORMATION_RAW)
+        raw, used = decode_block(start[FIXED_BYTES:], max_raw=limits.max_side_information(payload_size))
         numbers = VarintReader(raw)
         distances = _read_distances(numbers, head)
         durations = _read_durations(numbers, distances)
@@ -194,7 +195,7 @@ def plan_segment(start: bytes, payload_size: int) -> SegmentPlan:
 
 def start_size(payload_size: int) -> int:
     """Bytes of a payload that hold its head and tables for certain."""
-    return min(payload_size, FIXED_BYTES + limits.MAX_SIDE_INFORMATION_RAW + limits.BLOCK_SLACK)
+    return min(payload_size, FIXED_BYTES + limits.max_side_information(payload_size) + limits.BLOCK_SLACK)
 
 
 def _read_distances(numbers: VarintReader, head: SegmentHead) -> list[int]:

@@ -41,7 +41,6 @@ class StpWriter:
         self._file_id = 0
         self._entries: list[Entry] = []
         self._last_segment: SegmentEntry | None = None
-        self._segment_count = 0
         self._has_sidecar = False
         self._finished = False
         self.bytes_written = 0
@@ -66,10 +65,6 @@ class StpWriter:
             raise UsageError(
                 f"segment starts at pts {segment.pts[0]}, the one before ends at {last.last_pts}"
             )
-        if self._segment_count == limits.MAX_SEGMENTS:
-            raise UsageError(
-                f"a .stp file holds {limits.MAX_SEGMENTS} segments; make them longer or cut the video"
-            )
         parts = list(encode_segment(segment))
         size, most = (
             sum(map(len, parts)),
@@ -92,7 +87,6 @@ class StpWriter:
         )
         self._entries.append(entry)
         self._last_segment = entry
-        self._segment_count += 1
         return entry
 
     def write_sidecar(self, pieces: Iterable[bytes]) -> None:
@@ -142,7 +136,7 @@ class StpWriter:
     def _write_record(self, kind: RecordType, parts: list[bytes]) -> Record:
         # two records stay free for the header's copy and the index
         if len(self._entries) >= limits.MAX_RECORDS - 2 and kind in (RecordType.SEGMENT, RecordType.SIDECAR):
-            raise UsageError(f"a .stp file holds {limits.MAX_RECORDS} records; cut the video in parts")
+            raise UsageError(f"a .stp file holds {limits.MAX_RECORDS} records; make the segments longer")
         check = xxhash.xxh3_64()
         for part in parts:
             check.update(part)
