@@ -50,7 +50,7 @@ class TableSet:
         return int(self.counts.shape[1]) - 1
 
 
-def gaussian_counts(scale: float, largest: int, total: int = 1 << 16) -> np.ndarray:
+def gaussian_counts(scale: float, largest: int, total: int = 1 << 22) -> np.ndarray:
     """Counts ``[2·largest + 2]`` of a zero-mean Gaussian in unit bins, tails beyond ±largest on the escape."""
     edges = [0.5 * math.erfc(-(k - 0.5) / (scale * math.sqrt(2))) for k in range(-largest, largest + 2)]
     probability = np.append(np.diff(edges), edges[0] + 1 - edges[-1])

@@ -72,7 +72,7 @@ STP_S = ModelConfig(
         prior_width=160, prior_depth=2, prior_steps=4,
     ),
     inter=NetworkConfig(
-        frames=4, latents=256, hyper=32, width=128, wide=256, context_depth=2,
+        frames=4, latents=512, hyper=32, width=128, wide=256, context_depth=2,
         analysis_depth=2, analysis_wide_depth=1, synthesis_depth=4, synthesis_wide_depth=2,
         prior_width=160, prior_depth=2, prior_steps=2,
     ),

@@ -23,7 +23,7 @@ from stpcodec.latents.quantise import (
     floor_through,
     round_through,
 )
-from stpcodec.model.layers import QualityTable
+from stpcodec.model.layers import QUALITIES, QualityTable
 
 EXACT = 2**24
 INDEX_PER_UNIT = 8
@@ -44,6 +44,11 @@ class IntegerLayer(nn.Module):
         fan_in = 9 if depthwise else inputs
         self.weight = nn.Parameter(torch.randn(outputs, fan_in) * (2.0 / fan_in) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(outputs))
+        self.frozen: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def freeze(self) -> None:
+        """Keeps the integers for inference; the layer no longer follows its weights."""
+        self.frozen = tuple(part.detach() for part in self.integers())  # type: ignore[assignment]
 
     def integers(self) -> tuple[Tensor, Tensor, Tensor]:
         """(weight ``[O, K]``, bias ``[O, 1]``, shift ``[O, 1]``) as integer-valued floats, with gradients."""
@@ -56,7 +61,7 @@ class IntegerLayer(nn.Module):
         return weight, bias, shift
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias, shift = self.integers()
+        weight, bias, shift = self.frozen or self.integers()
         batch, _, height, width = x.shape
         if self.depthwise:
             padded = F.pad(x, (1, 1, 1, 1))
@@ -120,6 +125,7 @@ class IntegerPrior(nn.Module):
         self.mix = nn.ModuleList(IntegerBlock(width) for _ in range(steps))
         self.heads = nn.ModuleList(IntegerLayer(width, 2 * latents) for _ in range(steps))
         self.index_quality = QualityTable(latents)
+        self.frozen: dict[str, Tensor] | None = None
         for head in self.heads:
             nn.init.normal_(head.weight, std=0.01)
 
@@ -135,7 +141,7 @@ class IntegerPrior(nn.Module):
             if previous is None:
                 previous = x.new_zeros(x.shape[0], self.latents, *size)
             x = torch.cat((x, previous), 1)
-        x = activate(self.join(x) + self._quality_integers(self.join_quality, quality))
+        x = activate(self.join(x) + self._quality_integers("join_quality", quality))
         for block in self.trunk:
             x = block(x)
         return x
@@ -148,13 +154,32 @@ class IntegerPrior(nn.Module):
         x = features if known is None else torch.cat((features, known), 1)
         x = self.mix[number](activate(self.enter[number](x)))
         index, mean = self.heads[number](x).chunk(2, 1)
-        index = index + self._quality_integers(self.index_quality, quality)
+        index = index + self._quality_integers("index_quality", quality)
         index = floor_through(index * (INDEX_PER_UNIT / SIXTEENTHS)).clamp(0, SCALE_COUNT - 1)
         return index, mean.clamp(-LARGEST_MEAN, LARGEST_MEAN)
 
-    @staticmethod
-    def _quality_integers(table: QualityTable, quality: Tensor) -> Tensor:
-        return round_through(table(quality) * SIXTEENTHS)
+    def _quality_integers(self, name: str, quality: Tensor) -> Tensor:
+        if self.frozen is not None:
+            return self.frozen[name][quality.long() - 1][:, :, None, None]
+        return round_through(getattr(self, name)(quality) * SIXTEENTHS)
+
+    def quality_integers(self) -> dict[str, Tensor]:
+        """What `freeze` takes: int32 ``[100, channels]`` per quality table, rounded once for all devices."""
+        every = torch.arange(1, QUALITIES + 1, device=self.join_quality.points.device)
+        return {
+            name: (getattr(self, name)(every) * SIXTEENTHS).round()[:, :, 0, 0].int()
+            for name in ("join_quality", "index_quality")
+        }
+
+    def freeze(self, quality_integers: dict[str, Tensor]) -> None:
+        """For inference: integer weights from the float ones (exact), quality offsets as stored integers.
+
+        Those are interpolated, which may round differently on another device, so they come from the file.
+        """
+        for layer in self.modules():
+            if isinstance(layer, IntegerLayer):
+                layer.freeze()
+        self.frozen = {name: table.float() for name, table in quality_integers.items()}
 
     def mask(self, number: int, height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
         """Bool ``[latents, h, w]``: which latents step `number` codes. The masks of all steps partition the grid."""

@@ -12,8 +12,8 @@ from stpcodec.latents.quantise import SCALE_COUNT, SCALE_LARGEST, SCALE_SMALLEST
 from stpcodec.model.layers import QUALITY_POINTS
 from stpcodec.model.network import GREY, ChunkNetwork, StpNetwork
 from stpcodec.model.prior import INDEX_PER_UNIT
+from stpcodec.model.rates import quantiser_step
 from stpcodec.training.dataset import ClipDataset, PictureDataset
-from stpcodec.training.loss import lagrange_lambda
 from stpcodec.model.chunk_io import pack_frames, predict
 
 
@@ -61,8 +61,7 @@ def _install(network: ChunkNetwork, covariance: Tensor) -> float:
     kept = variance[order].clamp(min=1e-9)
     network.linear.set_basis(vectors[:, order].T.float())
     quality = 1 + 99 * torch.arange(QUALITY_POINTS) / (QUALITY_POINTS - 1)
-    # 6:1:1 over planes of 4:1:1 samples weighs a luma sample 0.75 and a chroma sample 0.5 of a pixel's error.
-    step = torch.sqrt(6 / (math.log(2) * lagrange_lambda(quality) * 255**2 * 0.7))
+    step = quantiser_step(quality)
     log_gain = -torch.log(step)[:, None].expand(-1, network.config.latents)
     network.log_gain.points.copy_(log_gain)
     network.log_inverse_gain.points.copy_(-log_gain)

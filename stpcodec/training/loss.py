@@ -17,16 +17,9 @@ from stpcodec.latents.quantise import (
 from stpcodec.model.network import ChunkNetwork, Context
 from stpcodec.model.planes import Planes
 
-LAMBDA_SMALLEST, LAMBDA_LARGEST = 0.002, 0.4
-"""λ of quality 1 and 100, in bits per pixel per squared 8-bit error; as x264's Lagrangian at QP 40 and 17."""
 TAIL = 0.03
 """Share of a three times wider distribution in the training likelihood: real latents have heavy tails, and
 gradients must reach the ones far out."""
-
-
-def lagrange_lambda(quality: Tensor) -> Tensor:
-    """λ for a quality of 1 to 100, log-spaced."""
-    return LAMBDA_SMALLEST * (LAMBDA_LARGEST / LAMBDA_SMALLEST) ** ((quality.float() - 1) / 99)
 
 
 def gaussian_bits(value: Tensor, scale: Tensor) -> Tensor:
@@ -58,12 +51,18 @@ def squared_error(decoded: Planes, original: Planes) -> Tensor:
 
 @dataclass(frozen=True)
 class Coded:
-    """A chunk as trained: packed reconstruction, decoded latents, bits ``[B]`` of y and z."""
+    """A chunk as trained: packed reconstruction, decoded latents, bits ``[B]`` of y and z.
+
+    index, mean: what the prior said of every latent (scale index; mean in steps); z: the integers sent.
+    """
 
     packed: Tensor
     latents: Tensor
     y_bits: Tensor
     z_bits: Tensor
+    index: Tensor
+    mean: Tensor
+    z: Tensor
 
 
 def code_chunk(
@@ -79,20 +78,21 @@ def code_chunk(
         z_hat = round_through(z).clamp(-7, 7)
         z_centred = z + torch.rand_like(z) - 0.5 - network.hyper_mean.view(1, -1, 1, 1)
         z_bits = gaussian_bits(z_centred, torch.exp(network.hyper_log_scale).view(1, -1, 1, 1) + 0.05)
-        y_hat, y_bits = _prior_pass(network, y, z_hat, quality, previous)
+        y_hat, y_bits, index, mean = _prior_pass(network, y, z_hat, quality, previous)
     decoded = network.synthesise(y_hat, quality, context)
-    return Coded(decoded, y_hat, y_bits.sum((1, 2, 3)), z_bits.sum((1, 2, 3)))
+    return Coded(decoded, y_hat, y_bits.sum((1, 2, 3)), z_bits.sum((1, 2, 3)), index, mean, z_hat.detach())
 
 
 def _prior_pass(
     network: ChunkNetwork, y: Tensor, z_hat: Tensor, quality: Tensor, previous: Tensor | None
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(decoded y, bits, scale index, mean) of every latent, the last two without gradients."""
     prior = network.prior
     size = (y.shape[2], y.shape[3])
     seen = None if previous is None else compand_trained(previous)
     features = prior.begin(z_hat, seen, quality, size)
     noise = torch.rand_like(y) - 0.5
-    y_hat, bits = torch.zeros_like(y), torch.zeros_like(y)
+    y_hat, bits, indices, means = (torch.zeros_like(y) for _ in range(4))
     for number in range(prior.steps):
         known = None if number == 0 else compand_trained(y_hat)
         index, mean = prior.step(number, features, known, quality)
@@ -101,6 +101,8 @@ def _prior_pass(
         centred = y - mean
         y_hat = torch.where(mask, round_through(centred) + mean, y_hat)
         bits = torch.where(mask, gaussian_bits(centred + noise, scale_of(index)), bits)
-    return y_hat, bits
+        indices = torch.where(mask, index.detach(), indices)
+        means = torch.where(mask, mean.detach(), means)
+    return y_hat, bits, indices, means
 
 

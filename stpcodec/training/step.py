@@ -10,8 +10,9 @@ from torch import Tensor
 from stpcodec.model.chunk_io import pack_frames, predict, unpack_frames
 from stpcodec.model.network import StpNetwork
 from stpcodec.model.planes import Planes
+from stpcodec.model.rates import lagrange_lambda
 from stpcodec.training.dataset import Sequence
-from stpcodec.training.loss import code_chunk, lagrange_lambda, squared_error
+from stpcodec.training.loss import code_chunk, squared_error
 
 INTRA_WEIGHT = 2.0
 """Every later frame is predicted from the intra frame: its error counts more than its share of the frames."""
@@ -30,11 +31,12 @@ class Losses:
 
 def sequence_loss(
     network: StpNetwork, sequence: Sequence, pictures: Planes | None, quality: Tensor, *,
-    chunks: int, cascade: bool, rate_weight: float, intra_bonus: Tensor,
+    chunks: int, cascade: bool, rate_weight: float, intra_bonus: Tensor, part: str = "both",
 ) -> Losses:  # fmt: skip
     """quality and intra_bonus ``[B]``: the intra frame is coded at quality + bonus, as the encoder does.
 
     cascade: gradients flow through decoded references into earlier chunks. rate_weight 0 trains distortion only.
+    part: "intra" (give chunks 0), "inter" (the intra frame is coded without gradients) or "both".
     pictures: further frames for the intra network alone, coded at the same qualities as the first of them.
     """
     frames = network.config.inter.frames
@@ -47,7 +49,8 @@ def sequence_loss(
     if pictures is not None:
         stacked = Planes(*(torch.cat(pair) for pair in zip(_planes(first), _planes(pictures), strict=True)))
         quality_stack = torch.cat((quality_intra, quality_intra.repeat(1 + extra // batch)[:extra]))
-    coded = code_chunk(network.intra, pack_frames(stacked, 1), quality_stack, None, None)
+    with torch.set_grad_enabled(torch.is_grad_enabled() and part != "inter"):
+        coded = code_chunk(network.intra, pack_frames(stacked, 1), quality_stack, None, None)
     decoded = unpack_frames(coded.packed, 1)
     error = squared_error(decoded, stacked)
     bpp = (coded.y_bits + coded.z_bits) / pixels

@@ -42,6 +42,7 @@ class TrainOptions:
     final_rate: float = 0.03
     warmup_steps: int = 200
     cascade: bool = False
+    part: str = "both"
     validate_minutes: float = 5.0
     bf16: bool = True
     seed: int = 0
@@ -49,6 +50,8 @@ class TrainOptions:
     def __post_init__(self) -> None:
         if self.minutes <= 0:
             raise UsageError(f"--minutes is {self.minutes}; give a positive number of minutes to train")
+        if self.part not in ("both", "intra", "inter"):
+            raise UsageError(f"--part is {self.part}; train both, intra or inter")
         if self.crop % 64:
             raise UsageError(f"--crop is {self.crop}; it must be a multiple of 64")
 
@@ -121,14 +124,15 @@ def _loop(state: Checkpoint, data: ClipDataset, pictures: PictureDataset, held_b
         while (elapsed := (time.monotonic() - begin) / 60) < options.minutes:
             for group in optimiser.param_groups:
                 group["lr"] = group["scale"] * _rate(options, state.step - start_step, elapsed / options.minutes)
-            sequence = data.sequences(options.batch, options.chunks, device)
-            extra: Planes | None = pictures.pictures(options.pictures, device) if options.pictures else None
+            chunks = 0 if options.part == "intra" else options.chunks
+            sequence = data.sequences(options.batch, chunks, device)
+            extra: Planes | None = pictures.pictures(options.pictures, device) if options.pictures and options.part != "inter" else None
             quality = 1 + 99 * torch.rand(options.batch, device=device)
             bonus = 16 * torch.rand(options.batch, device=device)
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is not None):
                 losses = sequence_loss(
-                    network, sequence, extra, quality, chunks=options.chunks, cascade=options.cascade,
-                    rate_weight=1.0, intra_bonus=bonus,
+                    network, sequence, extra, quality, chunks=chunks, cascade=options.cascade,
+                    rate_weight=1.0, intra_bonus=bonus, part=options.part,
                 )  # fmt: skip
             optimiser.zero_grad(set_to_none=True)
             losses.loss.backward()

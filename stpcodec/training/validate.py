@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from stpcodec.model.network import StpNetwork
+from stpcodec.model.rates import lagrange_lambda
 from stpcodec.training.dataset import ClipDataset, Sequence
-from stpcodec.training.loss import lagrange_lambda
 from stpcodec.training.step import sequence_loss
 
 QUALITIES = (15, 40, 65, 90)

@@ -1,0 +1,178 @@
+"""One chunk through the codec: motion, transform, prior, entropy coder. Segments, tiles and files are above.
+
+Streams of a chunk: two bytes ``[128 + its quality - the file's, mode | 0x80 when all motion is zero]``, then one
+range-coded stream of motion residuals, z and y in this order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from stpcodec.codec.latent_coder import decode_latents, encode_latents
+from stpcodec.codec.motion_coder import decode_motion, encode_motion, join_field
+from stpcodec.entropy.coder import SymbolDecoder, SymbolEncoder
+from stpcodec.entropy.tables import TableSet
+from stpcodec.errors import CorruptFile
+from stpcodec.latents.chunk import ChunkLatents, to_integers
+from stpcodec.latents.motion_field import Hierarchy
+from stpcodec.latents.quantise import SIXTEENTHS
+from stpcodec.model.motion_search import search
+from stpcodec.model.planes import Planes
+from stpcodec.model.rates import lagrange_lambda
+from stpcodec.model.transform import Model, Transform
+
+PATCH = 16
+STILL = 0x80
+OFFSET_ZERO = 128
+INTRA_BONUS = 8
+"""The intra frame is the reference of all that follows: it is coded this much above the quality asked for."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What a chunk leaves to the next: its last frame as decoded (N = 1), and its integer latents."""
+
+    reference: Planes
+    latents: ChunkLatents
+
+
+@dataclass(frozen=True)
+class EncodedChunk:
+    streams: tuple[bytes, ...]
+    latents: ChunkLatents
+    history: History
+    reconstruction: Planes
+
+
+@dataclass(frozen=True)
+class ChunkCodec:
+    """Codes chunks of frames whose sides are multiples of 16, in [0, 1], with `model`."""
+
+    model: Model
+    motion_tables: TableSet = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        counts = self.model.motion_tables.counts.numpy().astype("int64")
+        object.__setattr__(self, "motion_tables", TableSet(counts))
+
+    @property
+    def chunk_frames(self) -> int:
+        return self.model.chunk_frames
+
+    @property
+    def alignment(self) -> int:
+        return PATCH
+
+    @torch.inference_mode()
+    def encode(self, frames: Planes, *, quality: int, history: History | None) -> EncodedChunk:
+        """history None codes an intra chunk of one frame; otherwise 1 to `chunk_frames` frames."""
+        count = len(frames)
+        frames = frames.to(self.model.device)
+        transform = self._transform(history)
+        if count < 1 or count > transform.frames:
+            raise ValueError(f"a chunk of {count} frames; this one holds 1 to {transform.frames}")
+        height, width = frames.height, frames.width
+        coder = SymbolEncoder()
+        motion, still = None, 0
+        reference = None if history is None else history.reference
+        asked = quality
+        if history is None:
+            quality = min(100, quality + INTRA_BONUS)
+        else:
+            motion, still = self._motion(coder, transform, frames, history.reference, quality)
+        mode = transform.choose_mode(frames, reference)
+        frames = _extend(frames, transform.frames)
+        context = transform.context(reference, self._spread(motion, transform.frames), quality, mode)
+        y, z = transform.analyse(frames, quality, context)
+        y_hat = encode_latents(coder, transform, y, z, self._previous(history), quality)
+        decoded = transform.synthesise(y_hat / SIXTEENTHS, quality, context)[slice(0, count)]
+        latents = ChunkLatents(to_integers(y_hat[0]), to_integers(z[0]), motion, count, quality, mode)
+        streams = (bytes((quality - asked + OFFSET_ZERO, mode | still)), coder.finish())
+        if height % PATCH or width % PATCH:
+            raise ValueError(f"frames of {width}×{height} are not padded to multiples of {PATCH}")
+        return EncodedChunk(streams, latents, History(decoded[slice(count - 1, count)], latents), decoded)
+
+    @torch.inference_mode()
+    def decode_latents(
+        self, streams: tuple[bytes, ...], *, frame_count: int, height: int, width: int,
+        quality: int, previous: ChunkLatents | None,
+    ) -> ChunkLatents:  # fmt: skip
+        """Integers only, no pixels. quality: the file's; previous None: an intra chunk.
+
+        Raises CorruptFile on impossible streams.
+        """
+        transform = self.model.intra if previous is None else self.model.inter
+        if len(streams) != 2 or len(streams[0]) != 2:
+            raise CorruptFile(f"a chunk of {len(streams)} streams; the file is damaged or of another version")
+        offset, flags = streams[0][0] - OFFSET_ZERO, streams[0][1]
+        quality += offset
+        if not 1 <= quality <= 100 or not 1 <= frame_count <= transform.frames:
+            raise CorruptFile(f"a chunk of quality {quality} and {frame_count} frames; the file is damaged")
+        coder = SymbolDecoder(streams[1])
+        motion = None
+        if previous is not None:
+            hierarchy = Hierarchy.of(height, width)
+            motion = torch.zeros(frame_count, 2, hierarchy.rows, hierarchy.columns, dtype=torch.int32)
+            if not flags & STILL:
+                motion = decode_motion(coder, self.motion_tables, frame_count, height, width)
+        seen = None if previous is None or previous.intra else previous.y[None].float()
+        size = (height // PATCH, width // PATCH)
+        y, z = decode_latents(coder, transform, size, seen, quality, self.model.device)
+        return ChunkLatents(to_integers(y[0]), to_integers(z[0]), motion, frame_count, quality, flags & ~STILL)
+
+    @torch.inference_mode()
+    def synthesise(self, latents: ChunkLatents, *, history: History | None) -> tuple[Planes, History]:
+        """Pixels of a chunk from its integers and what came before it."""
+        transform = self._transform(history)
+        reference = None if history is None else history.reference
+        fields = self._spread(latents.field, transform.frames)
+        context = transform.context(reference, fields, latents.quality, latents.mode)
+        y = latents.y[None].to(self.model.device).float() / SIXTEENTHS
+        decoded = transform.synthesise(y, latents.quality, context)[slice(0, latents.frame_count)]
+        return decoded, History(decoded[slice(latents.frame_count - 1, latents.frame_count)], latents)
+
+    def _transform(self, history: History | None) -> Transform:
+        return self.model.intra if history is None else self.model.inter
+
+    def _motion(
+        self, coder: SymbolEncoder, transform: Transform, frames: Planes, reference: Planes, quality: int
+    ) -> tuple[Tensor, int]:
+        """Searches and codes the chunk's motion; (field on the CPU, STILL or 0)."""
+        hierarchy = Hierarchy.of(frames.height, frames.width)
+        still = torch.zeros(len(frames), 2, hierarchy.rows, hierarchy.columns, dtype=torch.int32)
+        if not transform.uses_motion:
+            return still, STILL
+        # λ is bits per pixel per squared 8-bit error; the search wants squared error (of 1.0) per bit.
+        lagrangian = 1.0 / (float(lagrange_lambda(torch.tensor(quality))) * 255**2)
+        bits = self.model.motion_tables.bits().to(self.model.device)
+        base, middle = search(frames.y, reference.y[0], cost_bits=bits, lagrangian=lagrangian)
+        moved = join_field([level.cpu() for level in base], [level.cpu() for level in middle])
+        if not moved.any():
+            return still, STILL
+        encode_motion(coder, base, middle, self.motion_tables, frames.height, frames.width)
+        return moved, 0
+
+    def _spread(self, motion: Tensor | None, frames: int) -> Tensor | None:
+        """A short chunk's missing frames move like its last one."""
+        if motion is None:
+            return None
+        motion = motion.to(self.model.device)
+        return torch.cat((motion, motion[-1:].expand(frames - motion.shape[0], -1, -1, -1)))
+
+    @staticmethod
+    def _previous(history: History | None) -> Tensor | None:
+        """Only inter latents are context for inter latents: the intra network's mean something else."""
+        if history is None or history.latents.intra:
+            return None
+        return history.latents.y[None].float()
+
+
+def _extend(frames: Planes, count: int) -> Planes:
+    """Repeats the last frame up to a full chunk: the cheapest thing to code."""
+    missing = count - len(frames)
+    if not missing:
+        return frames
+    return frames.map(lambda plane: torch.cat((plane, plane[-1:].expand(missing, -1, -1))))

@@ -1,0 +1,24 @@
+"""What a quality of 1 to 100 means: a Lagrangian, the same for every model."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+LAMBDA_SMALLEST, LAMBDA_LARGEST = 0.002, 0.4
+"""λ of quality 1 and 100, in bits per pixel per squared 8-bit error; as x264's Lagrangian at QP 40 and 17."""
+
+
+def lagrange_lambda(quality: Tensor) -> Tensor:
+    """λ for qualities of 1 to 100, log-spaced."""
+    return LAMBDA_SMALLEST * (LAMBDA_LARGEST / LAMBDA_SMALLEST) ** ((quality.float() - 1) / 99)
+
+
+def quantiser_step(quality: Tensor) -> Tensor:
+    """Step Δ of an orthonormal transform of samples in [0, 1] at which λ·Δ²/12 + log2(1/Δ) per sample is least.
+
+    6:1:1 over planes of 4:1:1 samples weighs a luma sample's error 0.75 and a chroma sample's 0.5 of a pixel's.
+    """
+    return torch.sqrt(6 / (math.log(2) * lagrange_lambda(quality) * 255**2 * 0.7))

@@ -1,0 +1,72 @@
+"""What the codec asks of a model, learned or fixed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from stpcodec.entropy.tables import TableSet
+from stpcodec.model.motion_tables import MotionTables
+from stpcodec.model.planes import Planes
+
+
+class Prior(Protocol):
+    """See prior.IntegerPrior: scale index and mean per latent, in steps; integers only."""
+
+    steps: int
+
+    def begin(self, z: Tensor, previous: Tensor | None, quality: Tensor, size: tuple[int, int]) -> Tensor: ...
+
+    def step(self, number: int, features: Tensor, known: Tensor | None, quality: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    def mask(self, number: int, height: int, width: int, device: torch.device | str = "cpu") -> Tensor: ...
+
+
+class Transform(Protocol):
+    """One transform pair with its prior and tables. `frames` are coded together; 1 means intra."""
+
+    frames: int
+    uses_motion: bool
+    latents: int
+    prior: Prior
+    y_tables: TableSet
+    z_tables: TableSet
+
+    def hyper_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """Shape of z for a latent grid of height × width."""
+        ...
+
+    def choose_mode(self, frames: Planes, reference: Planes | None) -> int:
+        """The transform's own switch for a chunk, 0..127, sent with it."""
+        ...
+
+    def context(self, reference: Planes | None, field: Tensor | None, quality: int, mode: int) -> Any:
+        """What both sides know; field ``[frames, 2, rows, columns]`` in quarter samples."""
+        ...
+
+    def analyse(self, frames: Planes, quality: int, context: Any) -> tuple[Tensor, Tensor]:
+        """`frames` frames to real y ``[1, latents, h, w]`` in steps and integer-valued z ``[1, *hyper_shape]``."""
+        ...
+
+    def synthesise(self, y: Tensor, quality: int, context: Any) -> Planes:
+        """Decoded y ``[1, latents, h, w]`` in steps to `frames` frames, clamped to [0, 1]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Model:
+    """A pair of transforms under a name. weights_sha256: of the weights file, or of the fixed model's definition."""
+
+    name: str
+    weights_sha256: str
+    intra: Transform
+    inter: Transform
+    motion_tables: MotionTables
+    device: torch.device
+
+    @property
+    def chunk_frames(self) -> int:
+        return self.inter.frames

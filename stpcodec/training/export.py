@@ -1,0 +1,161 @@
+"""From a checkpoint to package weights: counted probability tables, half-precision matrices, one safetensors file.
+
+Training assumes Gaussians; real symbols are counted here, per scale index (y), per channel (z) and per context
+(motion), on training material, and the counts become the coder's tables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from stpcodec.entropy.tables import gaussian_counts
+from stpcodec.latents.quantise import SCALE_COUNT, scales
+from stpcodec.model.chunk_io import pack_frames, predict, unpack_frames
+from stpcodec.model.learned import LARGEST_HYPER
+from stpcodec.model.motion_search import search
+from stpcodec.model.motion_tables import (
+    CONTEXTS,
+    SYMBOLS,
+    MotionTables,
+    count_residuals,
+    initial_tables,
+    tables_from_counts,
+)
+from stpcodec.model.network import StpNetwork
+from stpcodec.model.prior import IntegerLayer
+from stpcodec.model.rates import lagrange_lambda
+from stpcodec.training.cache import split_planes
+from stpcodec.training.dataset import ClipDataset, PictureDataset
+from stpcodec.training.loss import Coded, code_chunk
+
+Y_LARGEST = 255
+TABLE_TOTAL = 1 << 22
+PSEUDO_COUNT = 300.0
+"""Weight of the Gaussian a row starts from, in observations: rare rows stay sane."""
+
+
+class _Counter:
+    """Histograms of one network's symbols."""
+
+    def __init__(self, hyper: int):
+        self.y = torch.zeros(SCALE_COUNT, 2 * Y_LARGEST + 2, dtype=torch.float64)
+        self.z = torch.zeros(hyper, 2 * LARGEST_HYPER + 2, dtype=torch.float64)
+
+    def add(self, coded: Coded) -> None:
+        symbols = (coded.latents - coded.mean).round().long().flatten().cpu()
+        column = torch.where(symbols.abs() <= Y_LARGEST, symbols + Y_LARGEST, 2 * Y_LARGEST + 1)
+        index = coded.index.long().flatten().cpu() * self.y.shape[1] + column
+        self.y.view(-1).index_add_(0, index, torch.ones_like(index, dtype=torch.float64))
+        z = coded.z.long().cpu() + LARGEST_HYPER
+        channel = torch.arange(z.shape[1]).view(1, -1, 1, 1).expand_as(z)
+        flat = (channel * self.z.shape[1] + z).flatten()
+        self.z.view(-1).index_add_(0, flat, torch.ones_like(flat, dtype=torch.float64))
+
+    def tables(self) -> tuple[Tensor, Tensor]:
+        gaussian = torch.from_numpy(
+            np.stack([
+                0.97 * gaussian_counts(float(s), Y_LARGEST) + 0.03 * gaussian_counts(3 * float(s) + 0.5, Y_LARGEST)
+                for s in scales()
+            ])
+        )  # fmt: skip
+        flat = torch.ones_like(self.z)
+        flat[:, -1] = 1e-6  # z is clamped: its escape never comes
+        return _integers(self.y, gaussian), _integers(self.z, flat)
+
+
+def _integers(observed: Tensor, expected: Tensor) -> Tensor:
+    mixed = observed + PSEUDO_COUNT * expected / expected.sum(1, keepdim=True)
+    return (mixed / mixed.sum(1, keepdim=True) * TABLE_TOTAL).round().clamp(min=1).int()
+
+
+@torch.no_grad()
+def count_symbols(
+    network: StpNetwork, clips: ClipDataset, pictures: PictureDataset, *, batches: int, device: torch.device
+) -> dict[str, Tensor]:
+    """Runs the codec's loop over random crops and returns the y and z tables of both networks."""
+    frames = network.config.inter.frames
+    counters = {"intra": _Counter(network.config.intra.hyper), "inter": _Counter(network.config.inter.hyper)}
+    for _ in range(batches):
+        quality = 1 + 99 * torch.rand(clips_per_batch := 4, device=device)
+        photo = pictures.pictures(clips_per_batch, device)
+        counters["intra"].add(code_chunk(network.intra, pack_frames(photo, 1), quality, None, None))
+        sequence = clips.sequences(clips_per_batch, 2, device)
+        first = sequence.frame_range(0, 1)
+        coded = code_chunk(network.intra, pack_frames(first, 1), (quality + 8).clamp(max=100), None, None)
+        counters["intra"].add(coded)
+        reference, previous = unpack_frames(coded.packed, 1).clamp(), None
+        for chunk in range(2):
+            target = sequence.frame_range(1 + chunk * frames, 1 + (chunk + 1) * frames)
+            prediction, packed = predict(reference, sequence.fields[:, chunk])
+            context = network.inter.context(prediction, packed)
+            coded = code_chunk(network.inter, pack_frames(target, frames), quality, context, previous)
+            counters["inter"].add(coded)
+            last = torch.arange(clips_per_batch, device=device) * frames + frames - 1
+            reference = unpack_frames(coded.packed, frames)[last].clamp()
+            previous = coded.latents
+    result = {}
+    for name, counter in counters.items():
+        result[f"tables.{name}.y"], result[f"tables.{name}.z"] = counter.tables()
+    return result
+
+
+@torch.no_grad()
+def count_motion(clips: list[Path], frames: int, *, rounds: int = 2, limit: int = 60) -> MotionTables:
+    """Searches the first chunk of some clips, counts residuals, and searches again with the costs so found."""
+    tables = initial_tables()
+    step = max(1, len(clips) // limit)
+    for _ in range(rounds):
+        counts = torch.zeros(CONTEXTS, SYMBOLS, dtype=torch.float64)
+        for number, clip in enumerate(clips[::step]):
+            luma, _, _ = split_planes(np.load(clip, mmap_mode="r"))
+            if len(luma) <= frames:
+                continue
+            window = torch.from_numpy(luma[: frames + 1].copy()).float() / 255
+            quality = torch.tensor(10.0 + 80.0 * (number % 9) / 8)
+            lagrangian = 1.0 / (float(lagrange_lambda(quality)) * 255**2)
+            base, middle = search(window[1:], window[0], cost_bits=tables.bits(), lagrangian=lagrangian)
+            count_residuals(counts, base, None, *window.shape[1:])
+            count_residuals(counts, middle, base, *window.shape[1:])
+        tables = tables_from_counts(counts)
+    return tables
+
+
+def export_weights(network: StpNetwork, tables: dict[str, Tensor], motion: MotionTables, folder: Path) -> Path:
+    """Writes ``NAME-<sha256 first 8>.safetensors`` into folder and returns its path.
+
+    Raises ModelError when the integer prior could overflow (see prior.IntegerLayer.check_exact).
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, part in (("intra", network.intra), ("inter", network.inter)):
+        part.prior.check_exact(name)
+        for table, values in part.prior.quality_integers().items():
+            tensors[f"tables.{name}.{table}"] = values
+    tensors |= tables | {"tables.motion": motion.counts.int()}
+    snapped = _snapped_prior(network)
+    for key, value in network.state_dict().items():
+        value = snapped.get(key, value).detach().cpu().contiguous()
+        # Vectors (biases, gains) stay in float32; prior weights are 8-bit integers over a power of two: exact in float16.
+        tensors[key] = value.half() if value.ndim >= 2 and "quality" not in key and "gain" not in key else value.float()
+    data = save({key: value.cpu().contiguous() for key, value in tensors.items()}, {"config": network.config.to_json()})
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{network.config.name}-{hashlib.sha256(data).hexdigest()[:8]}.safetensors"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(data)
+    temporary.rename(path)
+    return path
+
+
+def _snapped_prior(network: StpNetwork) -> dict[str, Tensor]:
+    """The prior's weights as the integers they stand for, divided by their power of two again."""
+    snapped = {}
+    for name, layer in network.named_modules():
+        if isinstance(layer, IntegerLayer):
+            weight, _, shift = layer.integers()
+            snapped[f"{name}.weight"] = weight.detach() * torch.exp2(-shift)
+    return snapped
