@@ -89,7 +89,6 @@ def encode(
         console.say(
             f"{target}: {report.frames} frames, {console.size_text(report.bytes_written)}, "
             f"{report.bits_per_pixel:.4f} bits per pixel, {report.frames_per_second:.1f} fps"
-            + (f", {report.bitrate_kbps:.0f} kbit/s" if report.bitrate_kbps else "")
         )
         if report.psnr_db is not None:
             planes = ", ".join(f"{plane} {value:.2f}" for plane, value in report.psnr_db.items())

@@ -35,13 +35,15 @@ def describe(file: StpFile) -> dict[str, Any]:
     """Facts for `--json`: the fields of the stream header, and what follows from the table of segments."""
     header = dataclasses.asdict(file.header)
     frames, duration = len(file), file.duration_seconds
+    video_bytes = sum(entry.length for entry in file.segments)
     pixels = frames * file.width * file.height
     return {
         "size_bytes": file.size_bytes,
         "frames": frames,
         "duration_seconds": round(duration, 6),
-        "bits_per_pixel": round(8 * file.size_bytes / pixels, 6) if pixels else None,
-        "bitrate_kbps": round(8 * file.size_bytes / duration / 1000, 3) if duration else None,
+        "video_bytes": video_bytes,
+        "bits_per_pixel": round(8 * video_bytes / pixels, 6) if pixels else None,
+        "bitrate_kbps": round(8 * video_bytes / duration / 1000, 3) if duration else None,
         "complete": file.complete,
         **header,
         "segments": [
@@ -63,7 +65,8 @@ def table(path: str, facts: dict[str, Any]) -> str:
     rate = facts["average_rate"]
     weights = facts["weights_sha256"]
     rows = {
-        "file": f"{path}, {console.size_text(facts['size_bytes'])}",
+        "file": path,
+        "size": f"{console.size_text(facts['size_bytes'])}, of it video {console.size_text(facts['video_bytes'])}",
         "picture": f"{facts['width']}x{facts['height']}, {facts['bit_depth']} bit",
         "source": facts["source_pixel_format"] or "unknown",
         "frames": f"{facts['frames']}" + (f" at {rate[0] / rate[1]:.3f} per second" if rate else ""),

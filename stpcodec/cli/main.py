@@ -84,10 +84,10 @@ def run(args: list[str]) -> int:
         return 0
     except BaseException as error:  # the one place where everything ends
         # Whatever else went wrong while a signal was being obeyed is not news.
-        return _exit_code(session.guard.received or error, show_traceback=session.verbose)
+        return _exit_code(session.guard.received or error, session)
 
 
-def _exit_code(error: BaseException, *, show_traceback: bool) -> int:
+def _exit_code(error: BaseException, session: Session) -> int:
     match error:
         case SystemExit():  # typer has printed its usage error
             return error.code if isinstance(error.code, int) else int(error.code is not None)
@@ -99,15 +99,13 @@ def _exit_code(error: BaseException, *, show_traceback: bool) -> int:
         case OutputClosed() | BrokenPipeError():
             _silence_stdout()
             return OutputClosed.exit_code
-    if show_traceback:
+    if session.debug or (session.verbose and not isinstance(error, StpError)):
         console.say("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, StpError):
         console.error(str(error))
         return error.exit_code
-    hint = (
-        "" if show_traceback else "; run again with -v or STPCODEC_DEBUG=1 for the traceback, and report it"
-    )
-    console.error(f"internal error: {type(error).__name__}: {error}{hint}")
+    hint = "run again with -v or STPCODEC_DEBUG=1 for the traceback, and report it"
+    console.error(f"internal error: {type(error).__name__}: {error}; {hint}")
     return 1
 
 

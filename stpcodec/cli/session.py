@@ -15,11 +15,12 @@ from stpcodec.cli.signals import SignalGuard
 class Session:
     """Passed to every verb as `context.obj`.
 
-    verbose: also decides whether an unexpected error shows its traceback.
+    verbose: unexpected errors show their traceback. debug: all errors do.
     """
 
     guard: SignalGuard = field(default_factory=SignalGuard)
-    verbose: bool = field(default_factory=lambda: os.environ.get("STPCODEC_DEBUG", "") not in ("", "0"))
+    verbose: bool = False
+    debug: bool = field(default_factory=lambda: os.environ.get("STPCODEC_DEBUG", "") not in ("", "0"))
 
 
 def _set_verbose(context: typer.Context, value: bool) -> bool:

@@ -211,7 +211,7 @@ class StpFile:
         if number is None:
             raise CorruptFile(f"{self._stream.path}: frame {index} is missing, the file is damaged")
         first_frame = self._stream.segments[number].first_frame
-        if self._cursor is not None and first_frame <= self._cursor[0] <= index:
+        if self._cursor is not None and first_frame < self._cursor[0] <= index:
             return self._cursor
         return first_frame, self._segment_codec().frames(self._stream.read_segment(number))
 

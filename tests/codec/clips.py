@@ -64,30 +64,31 @@ def write_video(
         stream.width, stream.height = width, height
         stream.pix_fmt = "yuv420p" if frames[0][0].dtype == np.uint8 else "yuv420p10le"
         stream.time_base = stream.codec_context.time_base = time_base
-        tone = container.add_stream("pcm_s16le", rate=8000) if sound else None
+        tone = container.add_stream("pcm_s16le", rate=8000, layout="mono") if sound else None
         for pts, triple in zip(times, frames, strict=True):
             picture = _picture(triple, stream.pix_fmt)
             picture.pts, picture.time_base = pts, time_base
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
         if tone is not None:
-            seconds = float(times[-1] * time_base) + 0.04
-            wave = (8000 * np.sin(np.arange(int(8000 * seconds)) / 9)).astype(np.int16)
-            samples = av.AudioFrame.from_ndarray(wave[None], format="s16", layout="mono")
-            samples.sample_rate, samples.pts, samples.time_base = 8000, 0, Fraction(1, 8000)
-            container.mux(tone.encode(samples))
-            container.mux(tone.encode(None))
+            _add_tone(container, tone, seconds=float(times[-1] * time_base) + 0.04)
     return path
 
 
 def write_sound(path: Path) -> Path:
     with av.open(str(path), "w") as container:
-        tone = container.add_stream("pcm_s16le", rate=8000)
-        samples = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), format="s16", layout="mono")
-        samples.sample_rate, samples.pts, samples.time_base = 8000, 0, Fraction(1, 8000)
-        container.mux(tone.encode(samples))
-        container.mux(tone.encode(None))
+        _add_tone(container, container.add_stream("pcm_s16le", rate=8000, layout="mono"), seconds=1.0)
     return path
+
+
+def _add_tone(container: av.container.OutputContainer, stream: av.AudioStream, *, seconds: float) -> None:
+    """In packets of 20 ms, so that it can be cut."""
+    wave = (8000 * np.sin(np.arange(round(8000 * seconds)) / 9)).astype(np.int16)
+    for start in range(0, len(wave), 160):
+        samples = av.AudioFrame.from_ndarray(wave[None, start : start + 160], format="s16", layout="mono")
+        samples.sample_rate, samples.pts, samples.time_base = 8000, start, Fraction(1, 8000)
+        container.mux(stream.encode(samples))
+    container.mux(stream.encode(None))
 
 
 def _picture(triple: Triple, pixel_format: str) -> av.VideoFrame:
