@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass, replace
 
-from stpcodec.container import limits
 from stpcodec.container.finding import Finding
 from stpcodec.container.index import BadIndex, Entry, OtherEntry, SegmentEntry, decode_index, end_of_entries
 from stpcodec.container.layout import END_MARK, FOOT, PREAMBLE, RECORD, SEGMENT_HEAD, Record, RecordType
+from stpcodec.container.limits import BLOCK_SLACK, MAX_INDEX_RAW, MAX_PTS
 from stpcodec.container.scan import Gap, Survey, read_record, survey
 from stpcodec.container.segment import FIXED_BYTES, SegmentError, SegmentHead
 from stpcodec.container.source import Source
@@ -79,7 +79,7 @@ def index_at_end(source: Source) -> tuple[Record, list[Entry]] | None:
 
 
 def _read_index(source: Source, index: Record) -> list[Entry] | None:
-    if index.length > limits.MAX_INDEX_RAW + limits.BLOCK_SLACK or index.end > source.size:
+    if index.length > MAX_INDEX_RAW + BLOCK_SLACK or index.end > source.size:
         return None
     if source.check(index.payload_offset, index.length) != index.payload_check:
         return None
@@ -96,7 +96,7 @@ def _rebuild(source: Source, found: Survey) -> list[Entry]:
     Segments that contradict those before are left out.
     """
     entries: list[Entry] = []
-    expected_sequence, expected_frame, last_pts, lost = 0, 0, -limits.MAX_PTS - 1, False
+    expected_sequence, expected_frame, last_pts, lost = 0, 0, -MAX_PTS - 1, False
     for record in _by_sequence(found):
         lost = lost or record.sequence != expected_sequence
         expected_sequence = record.sequence + 1

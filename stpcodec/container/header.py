@@ -7,8 +7,15 @@ from dataclasses import MISSING, dataclass, field, fields
 
 import msgpack
 
-from stpcodec.container import limits
 from stpcodec.container.block import BlockError, decode_block, encode_block
+from stpcodec.container.limits import (
+    MAX_ENCODER_BYTES,
+    MAX_HEADER_RAW,
+    MAX_PAYLOAD,
+    MAX_PIXEL_FORMAT_BYTES,
+    MAX_SEGMENT_FRAMES,
+    MAX_SIDE,
+)
 from stpcodec.errors import UnsupportedVersion, UsageError
 
 Rational = tuple[int, int]
@@ -86,8 +93,8 @@ class StreamHeader:
 
 
 _RANGES = (
-    ("width", 1, limits.MAX_SIDE),
-    ("height", 1, limits.MAX_SIDE),
+    ("width", 1, MAX_SIDE),
+    ("height", 1, MAX_SIDE),
     ("color_range", 0, 255),
     ("color_primaries", 0, 255),
     ("color_transfer", 0, 255),
@@ -95,13 +102,13 @@ _RANGES = (
     ("chroma_location", 0, 255),
     ("rotation", -360, 360),
     ("quality", 1, 100),
-    ("segment_frames", 1, limits.MAX_SEGMENT_FRAMES),
-    ("tile", 0, limits.MAX_SIDE),
-    ("tile_overlap", 0, limits.MAX_SIDE),
+    ("segment_frames", 1, MAX_SEGMENT_FRAMES),
+    ("tile", 0, MAX_SIDE),
+    ("tile_overlap", 0, MAX_SIDE),
 )
 _TEXT_LIMITS = (
-    ("source_pixel_format", limits.MAX_PIXEL_FORMAT_BYTES),
-    ("encoder", limits.MAX_ENCODER_BYTES),
+    ("source_pixel_format", MAX_PIXEL_FORMAT_BYTES),
+    ("encoder", MAX_ENCODER_BYTES),
 )
 _RATIONALS = ("time_base", "average_rate", "sample_aspect_ratio")
 _KEYS = {
@@ -149,9 +156,9 @@ def encode_header(header: StreamHeader) -> bytes:
         if name not in _ABSENT or value != _ABSENT[name]:
             content[key] = bytes.fromhex(value) if name == "weights_sha256" else value
     raw = msgpack.packb(content, use_bin_type=True)
-    if len(raw) > limits.MAX_HEADER_RAW:
+    if len(raw) > MAX_HEADER_RAW:
         raise UsageError(
-            f"stream header: the tags take {len(raw)} bytes, a .stp file holds {limits.MAX_HEADER_RAW}; "
+            f"stream header: the tags take {len(raw)} bytes, a .stp file holds {MAX_HEADER_RAW}; "
             "remove long tags from the source"
         )
     return encode_block(raw)
@@ -164,7 +171,7 @@ def decode_header(payload: bytes) -> StreamHeader:
     without the file's name: the reader adds it.
     """
     try:
-        raw, used = decode_block(payload, max_raw=limits.MAX_HEADER_RAW)
+        raw, used = decode_block(payload, max_raw=MAX_HEADER_RAW)
     except BlockError as error:
         raise HeaderError(str(error)) from error
     if used != len(payload):
@@ -235,7 +242,7 @@ def _is_rational(value: object) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and all(_is_int(term, 1, _MAX_TERM) for term in value)
 
 
-def _is_text(value: object, limit: int = limits.MAX_PAYLOAD) -> bool:
+def _is_text(value: object, limit: int = MAX_PAYLOAD) -> bool:
     if not isinstance(value, str):
         return False
     try:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stpcodec.container import limits
 from stpcodec.container.block import BlockError, decode_block, encode_block
 from stpcodec.container.layout import END_MARK, FOOT, PREAMBLE, RECORD, RecordType
+from stpcodec.container.limits import (
+    MAX_FRAMES,
+    MAX_INDEX_RAW,
+    MAX_PAYLOAD,
+    MAX_PTS,
+    MAX_RECORDS,
+    MAX_SEGMENT_FRAMES,
+)
 from stpcodec.container.varint import VarintError, VarintReader, encode_varints, zigzag
 
 
@@ -77,10 +84,10 @@ def decode_index(payload: bytes, *, sequence: int, file_size: int) -> list[Entry
     Offsets are those of an undisturbed file; `end_of_entries` says where the index then stands.
     """
     try:
-        raw, used = decode_block(payload, max_raw=min(limits.MAX_INDEX_RAW, 2 * file_size))
+        raw, used = decode_block(payload, max_raw=min(MAX_INDEX_RAW, 2 * file_size))
         numbers = VarintReader(raw)
         count = numbers.unsigned()
-        if count != sequence or count >= limits.MAX_RECORDS:
+        if count != sequence or count >= MAX_RECORDS:
             raise BadIndex(f"index of {count} records has sequence number {sequence}")
         entries = list(_read_entries(numbers, count))
         numbers.expect_end()
@@ -95,7 +102,7 @@ def _read_entries(numbers: VarintReader, count: int) -> Iterator[Entry]:
     offset, first_frame, last_pts = PREAMBLE.size, 0, None
     for sequence in range(count):
         kind, flags, length = numbers.unsigned(), numbers.unsigned(), numbers.unsigned()
-        if length > limits.MAX_PAYLOAD or kind > 255 or flags > 255:
+        if length > MAX_PAYLOAD or kind > 255 or flags > 255:
             raise BadIndex(f"index: record {sequence} has type {kind}, flags {flags}, {length} bytes")
         size = RECORD.size + length
         if kind != RecordType.SEGMENT or flags != RecordType.SEGMENT.flags:
@@ -106,11 +113,11 @@ def _read_entries(numbers: VarintReader, count: int) -> Iterator[Entry]:
                 offset, size, first_frame, frames, first_pts, first_pts + numbers.unsigned(), sequence
             )
             if (
-                not 1 <= frames <= limits.MAX_SEGMENT_FRAMES
-                or entry.end_frame > limits.MAX_FRAMES
+                not 1 <= frames <= MAX_SEGMENT_FRAMES
+                or entry.end_frame > MAX_FRAMES
                 or entry.last_pts - first_pts < frames - 1
-                or first_pts < (-limits.MAX_PTS if last_pts is None else last_pts + 1)
-                or entry.last_pts > limits.MAX_PTS
+                or first_pts < (-MAX_PTS if last_pts is None else last_pts + 1)
+                or entry.last_pts > MAX_PTS
             ):
                 raise BadIndex(
                     f"index: record {sequence} contradicts the segment before it or the limits ({entry})"

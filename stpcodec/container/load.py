@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from stpcodec.container import limits
 from stpcodec.container.header import HeaderError, StreamHeader, decode_header
 from stpcodec.container.index import OtherEntry, SegmentEntry
 from stpcodec.container.layout import SIDECAR_HEAD, Record, RecordType
+from stpcodec.container.limits import BLOCK_SLACK, MAX_HEADER_RAW, MAX_SIDECAR_PIECE, max_segment_payload
 from stpcodec.container.scan import read_record
 from stpcodec.container.segment import SegmentError, SegmentPlan, plan_segment, start_size
 from stpcodec.container.source import Source
@@ -19,8 +19,8 @@ def load_header(source: Source, record: Record) -> StreamHeader:
     """The stream header in `record`. Raises RecordError or UnsupportedVersion."""
     if not record.is_a(RecordType.STREAM_HEADER):
         raise RecordError(f"record of type {record.type} where the stream header belongs")
-    if record.length > limits.MAX_HEADER_RAW + limits.BLOCK_SLACK:
-        raise RecordError(f"stream header of {record.length} bytes, the limit is {limits.MAX_HEADER_RAW}")
+    if record.length > MAX_HEADER_RAW + BLOCK_SLACK:
+        raise RecordError(f"stream header of {record.length} bytes, the limit is {MAX_HEADER_RAW}")
     check_payload(source, record)
     if record.payload_check & 0xFFFFFFFF != record.file_id:
         raise RecordError("the stream header belongs to another file")
@@ -36,7 +36,7 @@ def load_plan(source: Source, entry: SegmentEntry, file_id: int | None, header: 
     Reads 1 MiB at a time and keeps the tables only.
     """
     record = _record_at(source, entry, RecordType.SEGMENT, file_id)
-    most = limits.max_segment_payload(header.width, header.height, entry.frame_count)
+    most = max_segment_payload(header.width, header.height, entry.frame_count)
     if record.length > most:
         raise RecordError(f"{record.length} bytes for {entry.frame_count} frames, the limit is {most}")
     check_payload(source, record)
@@ -58,8 +58,8 @@ def load_plan(source: Source, entry: SegmentEntry, file_id: int | None, header: 
 def load_sidecar_piece(source: Source, entry: OtherEntry, file_id: int | None) -> tuple[int, bool, bytes]:
     """Number, whether it is the last, and data of the sidecar piece at `entry`. Raises RecordError."""
     record = _record_at(source, entry, RecordType.SIDECAR, file_id)
-    if not 0 <= record.length - SIDECAR_HEAD.size <= limits.MAX_SIDECAR_PIECE:
-        raise RecordError(f"sidecar record of {record.length} bytes, the limit is {limits.MAX_SIDECAR_PIECE}")
+    if not 0 <= record.length - SIDECAR_HEAD.size <= MAX_SIDECAR_PIECE:
+        raise RecordError(f"sidecar record of {record.length} bytes, the limit is {MAX_SIDECAR_PIECE}")
     check_payload(source, record)
     payload = source.read(record.payload_offset, record.length)
     number, last = SIDECAR_HEAD.unpack_from(payload)

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from stpcodec.container import limits
 from stpcodec.container.layout import PREAMBLE, RECORD, SYNC, Record, RecordType
+from stpcodec.container.limits import MAX_RECORDS
 from stpcodec.container.source import BLOCK, Source
 from stpcodec.errors import CorruptFile
 
@@ -55,10 +55,10 @@ def survey(source: Source, file_id: int | None) -> Survey:
     for item in walk(source, file_id):
         if (
             len(found.records) + len(found.gaps) + len(found.misplaced) + len(unreadable)
-            > limits.MAX_RECORDS + _MANY_GAPS
+            > MAX_RECORDS + _MANY_GAPS
         ):
             raise CorruptFile(
-                f"{source.name}: more than {limits.MAX_RECORDS} records and gaps up to byte {item.offset}; "
+                f"{source.name}: more than {MAX_RECORDS} records and gaps up to byte {item.offset}; "
                 "this is no file that stpcodec wrote"
             )
         if isinstance(item, Gap):
@@ -132,6 +132,6 @@ def find_record(source: Source, start: int, end: int, file_id: int | None) -> in
 
 def _accept(header: bytes, offset: int, file_id: int | None) -> Record | None:
     record = Record.parse(header, offset)
-    if record is None or record.sequence >= limits.MAX_RECORDS or file_id not in (None, record.file_id):
+    if record is None or record.sequence >= MAX_RECORDS or file_id not in (None, record.file_id):
         return None
     return record

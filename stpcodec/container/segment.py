@@ -6,9 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from stpcodec.container import limits
 from stpcodec.container.block import BlockError, decode_block, encode_block
 from stpcodec.container.layout import LATENTS_HASH_BYTES, SEGMENT_HEAD, crc_holds, with_crc
+from stpcodec.container.limits import (
+    BLOCK_SLACK,
+    MAX_FRAMES,
+    MAX_PTS,
+    MAX_SEGMENT_FRAMES,
+    MAX_STREAMS_PER_CHUNK,
+    max_side_information,
+)
 from stpcodec.container.varint import VarintError, VarintReader, encode_varints, zigzag
 from stpcodec.errors import UsageError
 
@@ -29,9 +36,9 @@ class Chunk:
     def __post_init__(self) -> None:
         if self.frame_count < 1:
             raise UsageError(f"chunk: frame_count is {self.frame_count}, must be at least 1")
-        if len(self.streams) > limits.MAX_STREAMS_PER_CHUNK:
+        if len(self.streams) > MAX_STREAMS_PER_CHUNK:
             raise UsageError(
-                f"chunk: {len(self.streams)} streams, limit {limits.MAX_STREAMS_PER_CHUNK}; use larger tiles"
+                f"chunk: {len(self.streams)} streams, limit {MAX_STREAMS_PER_CHUNK}; use larger tiles"
             )
 
 
@@ -52,22 +59,20 @@ class Segment:
     def __post_init__(self) -> None:
         count = len(self.pts)
         coded = sum(chunk.frame_count for chunk in self.chunks)
-        if not 1 <= count <= limits.MAX_SEGMENT_FRAMES:
-            raise UsageError(f"segment: {count} frames, must be 1 to {limits.MAX_SEGMENT_FRAMES}")
+        if not 1 <= count <= MAX_SEGMENT_FRAMES:
+            raise UsageError(f"segment: {count} frames, must be 1 to {MAX_SEGMENT_FRAMES}")
         if count != coded:
             raise UsageError(f"segment: {count} pts for {coded} coded frames")
-        if not 0 <= self.first_frame <= limits.MAX_FRAMES - count:
-            raise UsageError(
-                f"segment: frames from {self.first_frame} on, a file holds at most {limits.MAX_FRAMES}"
-            )
+        if not 0 <= self.first_frame <= MAX_FRAMES - count:
+            raise UsageError(f"segment: frames from {self.first_frame} on, a file holds at most {MAX_FRAMES}")
         if any(later <= earlier for earlier, later in pairwise(self.pts)):
             raise UsageError(f"segment: pts do not rise strictly from {self.pts[0]} to {self.pts[-1]}")
-        if max(-self.pts[0], self.pts[-1]) > limits.MAX_PTS:
+        if max(-self.pts[0], self.pts[-1]) > MAX_PTS:
             raise UsageError(f"segment: pts from {self.pts[0]} to {self.pts[-1]} are outside of +-2^62")
         if self.durations is not None:
             if len(self.durations) != count:
                 raise UsageError(f"segment: {len(self.durations)} durations for {count} frames")
-            if not 0 <= min(self.durations) <= max(self.durations) <= limits.MAX_PTS:
+            if not 0 <= min(self.durations) <= max(self.durations) <= MAX_PTS:
                 raise UsageError("segment: durations must be 0 to 2^62")
         if len(self.latents_hash) != LATENTS_HASH_BYTES:
             raise UsageError(
@@ -97,10 +102,10 @@ class SegmentHead:
         *values, _ = SEGMENT_HEAD.unpack(data)
         head = cls(*values)
         if not (
-            1 <= head.chunk_count <= head.frame_count <= limits.MAX_SEGMENT_FRAMES
-            and head.first_frame <= limits.MAX_FRAMES - head.frame_count
-            and head.first_pts >= -limits.MAX_PTS
-            and head.first_pts + head.frame_count - 1 <= head.last_pts <= limits.MAX_PTS
+            1 <= head.chunk_count <= head.frame_count <= MAX_SEGMENT_FRAMES
+            and head.first_frame <= MAX_FRAMES - head.frame_count
+            and head.first_pts >= -MAX_PTS
+            and head.first_pts + head.frame_count - 1 <= head.last_pts <= MAX_PTS
         ):
             raise SegmentError(f"the segment's head contradicts itself or the limits ({head})")
         return head
@@ -134,7 +139,7 @@ def encode_segment(segment: Segment) -> Iterator[bytes]:
     yield segment.latents_hash
     raw = encode_varints(_side_information(segment))
     block, coded = encode_block(raw), sum(len(stream) for chunk in segment.chunks for stream in chunk.streams)
-    most = limits.max_side_information(FIXED_BYTES + len(block) + coded)
+    most = max_side_information(FIXED_BYTES + len(block) + coded)
     if len(raw) > most:
         raise UsageError(
             f"segment: its tables take {len(raw)} bytes, at most {most}; use shorter segments or larger tiles"
@@ -172,7 +177,7 @@ def plan_segment(start: bytes, payload_size: int) -> SegmentPlan:
     """
     head = SegmentHead.parse(start[: SEGMENT_HEAD.size])
     try:
-        raw, used = decode_block(start[FIXED_BYTES:], max_raw=limits.max_side_information(payload_size))
+        raw, used = decode_block(start[FIXED_BYTES:], max_raw=max_side_information(payload_size))
         numbers = VarintReader(raw)
         distances = _read_distances(numbers, head)
         durations = _read_durations(numbers, distances)
@@ -195,14 +200,14 @@ def plan_segment(start: bytes, payload_size: int) -> SegmentPlan:
 
 def start_size(payload_size: int) -> int:
     """Bytes of a payload that hold its head and tables for certain."""
-    return min(payload_size, FIXED_BYTES + limits.max_side_information(payload_size) + limits.BLOCK_SLACK)
+    return min(payload_size, FIXED_BYTES + max_side_information(payload_size) + BLOCK_SLACK)
 
 
 def _read_distances(numbers: VarintReader, head: SegmentHead) -> list[int]:
     distances: list[int] = []
     for index in range(head.frame_count - 1):
         distances.append(distances[-1] + numbers.signed() if index else numbers.unsigned())
-        if not 1 <= distances[-1] <= 2 * limits.MAX_PTS:
+        if not 1 <= distances[-1] <= 2 * MAX_PTS:
             raise SegmentError(f"the segment's pts do not rise (by {distances[-1]} after frame {index})")
     return distances
 
@@ -214,7 +219,7 @@ def _read_durations(numbers: VarintReader, distances: list[int]) -> tuple[int, .
     if not known:
         return None
     durations = tuple(guess + numbers.signed() for guess in _duration_guesses(distances))
-    if not 0 <= min(durations) <= max(durations) <= limits.MAX_PTS:
+    if not 0 <= min(durations) <= max(durations) <= MAX_PTS:
         raise SegmentError("the segment's durations are outside of 0 to 2^62")
     return durations
 
@@ -226,10 +231,8 @@ def _read_chunks(numbers: VarintReader, head: SegmentHead) -> tuple[tuple[int, t
             f"the segment's chunks hold {sum(frame_counts)} frames, its head says {head.frame_count}"
         )
     stream_counts = [numbers.unsigned() for _ in range(head.chunk_count)]
-    if max(stream_counts) > limits.MAX_STREAMS_PER_CHUNK:
-        raise SegmentError(
-            f"{max(stream_counts)} streams in a chunk, the limit is {limits.MAX_STREAMS_PER_CHUNK}"
-        )
+    if max(stream_counts) > MAX_STREAMS_PER_CHUNK:
+        raise SegmentError(f"{max(stream_counts)} streams in a chunk, the limit is {MAX_STREAMS_PER_CHUNK}")
     # a forged count ends here by itself: every length takes a byte of the raw block, which is limited
     return tuple(
         (frames, tuple(numbers.unsigned() for _ in range(streams)))

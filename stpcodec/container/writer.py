@@ -7,10 +7,10 @@ from typing import Protocol
 
 import xxhash
 
-from stpcodec.container import limits
 from stpcodec.container.header import StreamHeader, encode_header
 from stpcodec.container.index import Entry, OtherEntry, SegmentEntry, encode_index
 from stpcodec.container.layout import RECORD, SIDECAR_HEAD, Record, RecordType, preamble
+from stpcodec.container.limits import MAX_RECORDS, MAX_SIDECAR_PIECE, max_segment_payload
 from stpcodec.container.segment import Segment, encode_segment
 from stpcodec.errors import OutputError, UsageError
 
@@ -68,7 +68,7 @@ class StpWriter:
         parts = list(encode_segment(segment))
         size, most = (
             sum(map(len, parts)),
-            limits.max_segment_payload(header.width, header.height, segment.frame_count),
+            max_segment_payload(header.width, header.height, segment.frame_count),
         )
         if size > most:
             raise UsageError(
@@ -99,7 +99,7 @@ class StpWriter:
             raise UsageError("write_sidecar was called twice; a .stp file has one sidecar")
         held: bytes | None = None  # one behind, because a piece has to say whether it is the last
         number = 0
-        for piece in _regroup(pieces, limits.MAX_SIDECAR_PIECE):
+        for piece in _regroup(pieces, MAX_SIDECAR_PIECE):
             if held is not None:
                 self._add_other(RecordType.SIDECAR, [SIDECAR_HEAD.pack(number, 0), held])
                 number += 1
@@ -135,8 +135,8 @@ class StpWriter:
 
     def _write_record(self, kind: RecordType, parts: list[bytes]) -> Record:
         # two records stay free for the header's copy and the index
-        if len(self._entries) >= limits.MAX_RECORDS - 2 and kind in (RecordType.SEGMENT, RecordType.SIDECAR):
-            raise UsageError(f"a .stp file holds {limits.MAX_RECORDS} records; make the segments longer")
+        if len(self._entries) >= MAX_RECORDS - 2 and kind in (RecordType.SEGMENT, RecordType.SIDECAR):
+            raise UsageError(f"a .stp file holds {MAX_RECORDS} records; make the segments longer")
         check = xxhash.xxh3_64()
         for part in parts:
             check.update(part)
