@@ -61,7 +61,9 @@ class SymbolDecoder:
         count, position = _read_varint(data, 0) if data else (0, 0)
         end = position + 4 * count
         if end > len(data):
-            raise CorruptFile(f"entropy-coded stream of {len(data)} bytes announces {count} words; it is cut or damaged")
+            raise CorruptFile(
+                f"entropy-coded stream of {len(data)} bytes announces {count} words; it is cut or damaged"
+            )
         self._coder = _QUEUE.RangeDecoder(np.frombuffer(data[position:end], dtype="<u4").astype(np.uint32))
         self._position = end
 
@@ -71,7 +73,9 @@ class SymbolDecoder:
         if not flat.size:
             return np.zeros(index.shape, dtype=np.int32)
         if not self._data:
-            raise CorruptFile(f"entropy-coded stream is empty but {flat.size} symbols are expected; the file is damaged")
+            raise CorruptFile(
+                f"entropy-coded stream is empty but {flat.size} symbols are expected; the file is damaged"
+            )
         order = np.argsort(flat, kind="stable")
         symbols = np.empty(flat.size, dtype=np.int32)
         try:
@@ -84,7 +88,9 @@ class SymbolDecoder:
             code, self._position = _read_varint(self._data, self._position)
             size = (code >> 1) + tables.largest + 1
             if size > LARGEST_VALUE:
-                raise CorruptFile(f"entropy-coded stream holds the value {size}, allowed is {LARGEST_VALUE}; the file is damaged")
+                raise CorruptFile(
+                    f"entropy-coded stream holds the value {size}, allowed is {LARGEST_VALUE}; the file is damaged"
+                )
             values[position] = -size if code & 1 else size
         result = np.empty_like(values)
         result[order] = values

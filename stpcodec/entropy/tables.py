@@ -27,8 +27,15 @@ class TableSet:
 
     def __post_init__(self) -> None:
         counts = self.counts
-        if counts.ndim != 2 or counts.shape[1] < 4 or counts.shape[1] % 2 or not np.issubdtype(counts.dtype, np.integer):
-            raise ModelError(f"probability tables of shape {counts.shape} and type {counts.dtype}: not [rows, 2L + 2] integers")
+        if (
+            counts.ndim != 2
+            or counts.shape[1] < 4
+            or counts.shape[1] % 2
+            or not np.issubdtype(counts.dtype, np.integer)
+        ):
+            raise ModelError(
+                f"probability tables of shape {counts.shape} and type {counts.dtype}: not [rows, 2L + 2] integers"
+            )
         if counts.min() < 1 or counts.max() >= LARGEST_COUNT:
             raise ModelError(f"probability tables hold counts {counts.min()}..{counts.max()}, allowed are 1..2**24 - 1")
         models = [Categorical(row / row.sum(), perfect=False, lazy=False) for row in counts.astype(np.float64)]

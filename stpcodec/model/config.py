@@ -61,7 +61,9 @@ class ModelConfig:
                 inter=NetworkConfig(**fields["inter"]),
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"model configuration cannot be read ({error}); the weights file is not of this version") from error
+            raise ModelError(
+                f"model configuration cannot be read ({error}); the weights file is not of this version"
+            ) from error
 
 
 STP_S = ModelConfig(

@@ -127,7 +127,9 @@ class DctTransform:
     def _classes(self, y: Tensor) -> Tensor:
         """The maximum-likelihood loudness of each patch and plane under the frequency law, rounded to a class."""
         energy = (y / self.law).square()
-        count = torch.zeros(3, device=y.device).index_add_(0, self.prior.plane, torch.ones(self.latents, device=y.device))
+        count = torch.zeros(3, device=y.device).index_add_(
+            0, self.prior.plane, torch.ones(self.latents, device=y.device)
+        )
         total = torch.zeros(1, 3, *y.shape[2:], device=y.device).index_add_(1, self.prior.plane, energy)
         spread = (total / count.view(1, 3, 1, 1)).sqrt()
         loudness = torch.log(spread.clamp(min=1e-6) / scales()[0]) / math.log(_class_ratio())
@@ -176,4 +178,3 @@ def dct_model(device: torch.device) -> Model:
         motion_tables=initial_tables(),
         device=device,
     )
-

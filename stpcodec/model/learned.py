@@ -22,7 +22,9 @@ class LearnedTransform:
 
     uses_motion = True
 
-    def __init__(self, network: ChunkNetwork, y_tables: TableSet, z_tables: TableSet, *, dtype: torch.dtype = torch.float32):
+    def __init__(
+        self, network: ChunkNetwork, y_tables: TableSet, z_tables: TableSet, *, dtype: torch.dtype = torch.float32
+    ):
         self.network = network
         self.frames = network.config.frames
         self.latents = network.config.latents

@@ -185,9 +185,7 @@ class _Quantiser:
         self.cost_bits = cost_bits
         # A is per luma sample squared; vectors here count quarter samples.
         self.lagrangian = lagrangian * UNITS_PER_SAMPLE**2
-        self.coded = [
-            hierarchy.coded(level, height, width).to(cost_bits.device) for level in range(hierarchy.top + 1)
-        ]
+        self.coded = [hierarchy.coded(level, height, width).to(cost_bits.device) for level in range(hierarchy.top + 1)]
 
     def quantise(self, target: Tensor, tensor: Tensor, base: list[Tensor] | None) -> list[Tensor]:
         """target ``[N, 2, rows, columns]`` in quarter samples, tensor ``[N, 3, rows, columns]``."""

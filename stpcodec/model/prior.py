@@ -197,5 +197,3 @@ class IntegerPrior(nn.Module):
         for part, layer in self.named_modules():
             if isinstance(layer, IntegerLayer):
                 layer.check_exact(f"{name}.{part}")
-
-

@@ -67,15 +67,10 @@ def load_model(
     was made with, which must match. Raises ModelError when the model is missing or not that one.
     """
     name = str(name_or_path or DEFAULT_MODEL)
-    models = list_models()
     if name == "dct":
         model = dct_model(device)
     else:
-        path = models.get(name) or Path(name)
-        if not path.is_file():
-            known = ", ".join(models)
-            raise ModelError(f"model {name}: neither a model of this installation ({known}) nor a weights file")
-        model = load_weights(path, device=device, dtype=dtype)
+        model = load_weights(weights_path(name), device=device, dtype=dtype)
     if sha256 is not None and model.weights_sha256 != sha256:
         raise ModelError(
             f"model {name}: the file was made with weights {sha256[:8]}, this installation has "
@@ -84,8 +79,39 @@ def load_model(
     return model
 
 
+def weights_path(name: str) -> Path:
+    """The weights file of a learned model's name, or the file itself. Raises ModelError when there is none."""
+    models = list_models()
+    path = models.get(name) or Path(name)
+    if not path.is_file():
+        known = ", ".join(models)
+        raise ModelError(f"model {name}: neither a model of this installation ({known}) nor a weights file")
+    return path
+
+
+def load_network(name: str) -> StpNetwork:
+    """The trainable network behind a weights file, on the CPU: training continues from weights alone."""
+    network, _, _ = _read(weights_path(name))
+    return network
+
+
 def load_weights(path: Path, *, device: torch.device, dtype: torch.dtype = torch.float32) -> Model:
     """A weights file as a Model; raises ModelError naming what does not fit."""
+    network, extra, digest = _read(path)
+    network.eval().requires_grad_(False)
+    _require_exact_float32()
+    return Model(
+        name=network.config.name,
+        weights_sha256=digest,
+        intra=_transform(network.intra, "intra", extra, path, device, dtype),
+        inter=_transform(network.inter, "inter", extra, path, device, dtype),
+        motion_tables=MotionTables(_table(extra, "tables.motion", (CONTEXTS, SYMBOLS), path)),
+        device=device,
+    )
+
+
+def _read(path: Path) -> tuple[StpNetwork, dict[str, torch.Tensor], str]:
+    """(network, tables, sha256) of a weights file."""
     if os.path.getsize(path) > LARGEST_FILE:
         raise ModelError(f"{path}: {os.path.getsize(path)} bytes; weights files have at most {LARGEST_FILE}")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -101,20 +127,16 @@ def load_weights(path: Path, *, device: torch.device, dtype: torch.dtype = torch
         network.load_state_dict({key: value.float() for key, value in tensors.items()})
     except RuntimeError as error:
         raise ModelError(f"{path}: its tensors do not fit its configuration; {str(error).splitlines()[0]}") from error
-    network.eval().requires_grad_(False)
-    _require_exact_float32()
-    return Model(
-        name=config.name,
-        weights_sha256=digest,
-        intra=_transform(network.intra, "intra", extra, path, device, dtype),
-        inter=_transform(network.inter, "inter", extra, path, device, dtype),
-        motion_tables=MotionTables(_table(extra, "tables.motion", (CONTEXTS, SYMBOLS), path)),
-        device=device,
-    )
+    return network, extra, digest
 
 
 def _transform(
-    network: ChunkNetwork, name: str, extra: dict[str, torch.Tensor], path: Path, device: torch.device, dtype: torch.dtype
+    network: ChunkNetwork,
+    name: str,
+    extra: dict[str, torch.Tensor],
+    path: Path,
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> LearnedTransform:
     network.prior.check_exact(f"{path}: {name}")
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

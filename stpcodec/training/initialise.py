@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stpcodec.latents.quantise import SCALE_COUNT, SCALE_LARGEST, SCALE_SMALLEST
+from stpcodec.model.chunk_io import pack_frames, predict
 from stpcodec.model.layers import QUALITY_POINTS
 from stpcodec.model.network import GREY, ChunkNetwork, StpNetwork
 from stpcodec.model.prior import INDEX_PER_UNIT
 from stpcodec.model.rates import quantiser_step
 from stpcodec.training.dataset import ClipDataset, PictureDataset
-from stpcodec.model.chunk_io import pack_frames, predict
 
 
 @torch.no_grad()

@@ -104,5 +104,3 @@ def _prior_pass(
         indices = torch.where(mask, index.detach(), indices)
         means = torch.where(mask, mean.detach(), means)
     return y_hat, bits, indices, means
-
-

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import torch
 
-from stpcodec.errors import InputError, UsageError
+from stpcodec.errors import InputError, ModelError, UsageError
 from stpcodec.model.config import STP_S
 from stpcodec.model.motion_tables import initial_tables
 from stpcodec.model.network import StpNetwork
 from stpcodec.model.planes import Planes
+from stpcodec.model.zoo import load_network
 from stpcodec.training.cache import ensure_cached, find_media
 from stpcodec.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from stpcodec.training.dataset import ClipDataset, PictureDataset
+from stpcodec.training.export import count_motion, count_symbols, export_weights
 from stpcodec.training.initialise import start_linear
 from stpcodec.training.motion_cache import ensure_motion
 from stpcodec.training.step import sequence_loss
@@ -43,9 +45,11 @@ class TrainOptions:
     warmup_steps: int = 200
     cascade: bool = False
     part: str = "both"
+    start: str = "linear"
     validate_minutes: float = 5.0
     bf16: bool = True
     seed: int = 0
+    count_batches: int = 150
 
     def __post_init__(self) -> None:
         if self.minutes <= 0:
@@ -56,13 +60,32 @@ class TrainOptions:
             raise UsageError(f"--crop is {self.crop}; it must be a multiple of 64")
 
 
+def train_and_export(
+    folders: list[Path], validation: list[Path], options: TrainOptions, *,
+    say: Callable[[str], None] = print, poll: Callable[[], None] = lambda: None,
+) -> Path:  # fmt: skip
+    """`train`, then the best weights with counted tables as a safetensors file in options.run; returns its path."""
+    best = train(folders, validation, options, say=say, poll=poll)
+    state = load_checkpoint(best, options.device)
+    if state is None:
+        raise ModelError(f"{best}: the run left no best checkpoint; train for longer")
+    clips = _prepare(folders, options.cache, say)
+    network, frames = state.average.eval(), state.network.config.inter.frames
+    data = ClipDataset(clips, frames=frames, crop=options.crop, chunks=2, seed=options.seed + 7)
+    pictures = PictureDataset(clips, crop=options.crop, seed=options.seed + 8)
+    tables = count_symbols(network, data, pictures, batches=options.count_batches, device=options.device)
+    return export_weights(network, tables, count_motion(data.clips, frames), options.run)
+
+
 def train(
-    folders: list[Path], validation: list[Path], options: TrainOptions, *, say: Callable[[str], None] = print
-) -> Path:
+    folders: list[Path], validation: list[Path], options: TrainOptions, *,
+    say: Callable[[str], None] = print, poll: Callable[[], None] = lambda: None,
+) -> Path:  # fmt: skip
     """Trains for options.minutes, continuing options.run if it has a checkpoint. Returns the best checkpoint's path.
 
     Raises InputError when there is nothing to learn from. A run holds `last.pt` (everything needed to
-    continue), `best.pt` (EMA weights of the best validation score) and `log.csv`.
+    continue), `best.pt` (EMA weights of the best validation score) and `log.csv`. `poll` is called at every step
+    and may raise to end the run; its state is saved first.
     """
     torch.manual_seed(options.seed)
     options.run.mkdir(parents=True, exist_ok=True)
@@ -77,14 +100,18 @@ def train(
     pictures = PictureDataset(clips, crop=options.crop, seed=seed + 1)
     held_out = ClipDataset(validation_clips, frames=frames, crop=256, chunks=options.chunks, seed=0)
     held_batch = validation_batch(held_out, min(8, 2 * len(held_out.clips)), options.chunks, options.device)
-    if state is None:
+    if state is None and options.start != "linear":
+        network = load_network(options.start).to(options.device)
+        say(f"starting from the weights of {options.start}")
+        state = Checkpoint.fresh(network)
+    elif state is None:
         network = StpNetwork(STP_S).to(options.device)
         kept = start_linear(network, data, pictures, batches=60, device=options.device)
         say(f"linear start keeps {kept['intra']:.4f} of the intra and {kept['inter']:.4f} of the inter variance")
         state = Checkpoint.fresh(network)
     else:
         say(f"continuing {options.run} at step {state.step}, best validation score {state.best_score:.4f}")
-    _loop(state, data, pictures, held_batch, options, say)
+    _loop(state, data, pictures, held_batch, options, say, poll)
     return options.run / "best.pt"
 
 
@@ -113,7 +140,7 @@ def _rate(options: TrainOptions, step: int, progress: float) -> float:
     return options.learning_rate * warm * (options.final_rate + (1 - options.final_rate) * cosine)
 
 
-def _loop(state: Checkpoint, data: ClipDataset, pictures: PictureDataset, held_batch, options, say) -> None:  # type: ignore[no-untyped-def]
+def _loop(state: Checkpoint, data: ClipDataset, pictures: PictureDataset, held_batch, options, say, poll) -> None:  # type: ignore[no-untyped-def]
     device, network = options.device, state.network
     dtype = torch.bfloat16 if options.bf16 else None
     optimiser = state.optimiser(options.learning_rate)
@@ -122,11 +149,18 @@ def _loop(state: Checkpoint, data: ClipDataset, pictures: PictureDataset, held_b
     start_step = state.step
     with _log(options.run / "log.csv") as log:
         while (elapsed := (time.monotonic() - begin) / 60) < options.minutes:
+            try:
+                poll()
+            except BaseException:
+                save_checkpoint(options.run / "last.pt", state, optimiser=optimiser)
+                raise
             for group in optimiser.param_groups:
                 group["lr"] = group["scale"] * _rate(options, state.step - start_step, elapsed / options.minutes)
             chunks = 0 if options.part == "intra" else options.chunks
             sequence = data.sequences(options.batch, chunks, device)
-            extra: Planes | None = pictures.pictures(options.pictures, device) if options.pictures and options.part != "inter" else None
+            extra: Planes | None = (
+                pictures.pictures(options.pictures, device) if options.pictures and options.part != "inter" else None
+            )
             quality = 1 + 99 * torch.rand(options.batch, device=device)
             bonus = 16 * torch.rand(options.batch, device=device)
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is not None):
@@ -137,7 +171,9 @@ def _loop(state: Checkpoint, data: ClipDataset, pictures: PictureDataset, held_b
             optimiser.zero_grad(set_to_none=True)
             losses.loss.backward()
             # Apart, since the intra network's gradients are several times larger.
-            norm = sum(torch.nn.utils.clip_grad_norm_(part.parameters(), 1.0) for part in (network.intra, network.inter))
+            norm = sum(
+                torch.nn.utils.clip_grad_norm_(part.parameters(), 1.0) for part in (network.intra, network.inter)
+            )
             assert isinstance(norm, torch.Tensor)
             if torch.isfinite(norm):
                 optimiser.step()
@@ -169,8 +205,7 @@ def _validate_and_save(state, optimiser, held_batch, options, log, window, elaps
     f = result.figures
     say(
         f"step {state.step} ({elapsed:.1f} min) loss {train_figures.get('loss', float('nan')):.4f} "
-        f"score {result.score:.4f}{' best' if better else ''} | "
-        + " ".join(f"{k[1:]} {v:.4g}" for k, v in f.items())
+        f"score {result.score:.4f}{' best' if better else ''} | " + " ".join(f"{k[1:]} {v:.4g}" for k, v in f.items())
     )
 
 
