@@ -24,7 +24,7 @@ _DEFAULTS = {
     "libvpx-vp9": {"crf": "18", "b": "0", "row-mt": "1", "cpu-used": "4"},
     "ffv1": {"level": "3", "slicecrc": "1", "slices": "4"},
 }
-_SETS_RATE = {"crf", "qp", "b", "bitrate", "q", "qscale", "global_quality"}
+_SETS_RATE = {"crf", "qp", "b", "bitrate", "q", "qscale", "global_quality", "lossless"}
 _PIXEL_FORMAT = "pix_fmt"
 _CHROMA_LOCATION = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
 # Formats for an encoder without planar 4:2:0 of the wanted depth, the least lossy first.
@@ -40,9 +40,7 @@ def find_encoder(name: str) -> Codec:
     try:
         codec = Codec(name, "w")
     except ValueError as error:
-        raise UsageError(
-            f"--vcodec {name}: no such encoder; for example libx264, libx265, libsvtav1, ffv1"
-        ) from error
+        raise UsageError(f"--vcodec {name}: no such encoder; for example libx264, libx265, libsvtav1, ffv1") from error
     if codec.type != "video":
         raise UsageError(f"--vcodec {name}: encodes {codec.type}, not video; for example libx264 or ffv1")
     return codec
@@ -63,9 +61,7 @@ def merged_options(codec: str, given: dict[str, str] | None) -> dict[str, str]:
     return options
 
 
-def choose_pixel_format(
-    codec: Codec, info: VideoInfo, options: dict[str, str], *, name: str, warn: Warn
-) -> str:
+def choose_pixel_format(codec: Codec, info: VideoInfo, options: dict[str, str], *, name: str, warn: Warn) -> str:
     """The pixel format to encode in, tried by opening the encoder. Removes `pix_fmt` from `options`.
 
     x264 and x265 refuse odd sizes in 4:2:0; 4:4:4 with each chroma sample repeated shows the same picture.
@@ -85,7 +81,8 @@ def choose_pixel_format(
     if error is not None:
         shown = " ".join(f"{key}={value}" for key, value in options.items()) or "no options"
         raise UsageError(
-            f"{name}: {codec.name} cannot encode {info.width}x{info.height} {chosen} with {shown}: {error}"
+            f"{name}: {codec.name} cannot encode {info.width}x{info.height} {chosen}, times in units of "
+            f"{info.time_base} s, with {shown}: {error}; try other options or libx264"
         )
     if chosen != native:
         warn(f"{name}: {codec.name} writes {chosen}; the decoded video is {native}")

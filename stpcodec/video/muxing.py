@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from stpcodec.errors import UsageError
-from stpcodec.video.encoding import choose_pixel_format, configure, find_encoder, merged_options
+from stpcodec.video.encoding import DEFAULT_RATE, choose_pixel_format, configure, find_encoder, merged_options
 from stpcodec.video.frames import DISPLAY_MATRIX, ByteSink, Frame, Seconds, VideoInfo, Warn
 from stpcodec.video.pixels import TARGET_BY_DEPTH, picture_from_planes, range_for_scaler
 from stpcodec.video.restore import SidecarTracks
@@ -50,6 +51,7 @@ class ContainerWriter:
         self._codec = find_encoder(vcodec)
         self._options = merged_options(vcodec, options)
         self._pixel_format = choose_pixel_format(self._codec, info, self._options, name=name, warn=warn)
+        self._check_container()
         self._scaler = VideoReformatter()
         self._tags = content_tags(info.metadata)
         self._output: OutputContainer = av.open(
@@ -105,18 +107,28 @@ class ContainerWriter:
             options["movflags"] = "use_metadata_tags"
         return options
 
+    def _check_container(self) -> None:
+        """Write the header to memory first: a container that refuses the codec says so before any work."""
+        try:
+            with av.open(io.BytesIO(), "w", format=self._format) as trial:
+                self._add_stream(trial)
+                trial.start_encoding()
+        except (av.FFmpegError, ValueError) as error:
+            raise UsageError(
+                f"{self._name}: {self._format} cannot hold {self._codec.name} {self._pixel_format}; "
+                "choose another container or --vcodec"
+            ) from error
+
+    def _add_stream(self, output: OutputContainer) -> VideoStream:
+        stream = output.add_stream(self._codec.name, rate=self._info.average_rate or DEFAULT_RATE)
+        assert isinstance(stream, VideoStream)
+        configure(stream.codec_context, self._info, self._pixel_format, self._options)
+        stream.time_base = self._info.time_base
+        return stream
+
     def _add_video(self) -> VideoStream:
         info = self._info
-        try:
-            stream = self._output.add_stream(self._codec.name, rate=info.average_rate or 25)
-        except ValueError as error:
-            raise UsageError(
-                f"{self._name}: {self._format} cannot hold {self._codec.name}; "
-                "write .mkv or choose another --vcodec"
-            ) from error
-        assert isinstance(stream, VideoStream)
-        configure(stream.codec_context, info, self._pixel_format, self._options)
-        stream.time_base = info.time_base
+        stream = self._add_stream(self._output)
         if matrix := info.stream_metadata.get(DISPLAY_MATRIX):
             stream.set_display_matrix([int(number) for number in matrix.split()])
         elif info.rotation:

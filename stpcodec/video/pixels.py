@@ -15,6 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from stpcodec.errors import InputError
 from stpcodec.video.frames import RANGE_FULL, RANGE_LIMITED, RANGE_UNSPECIFIED, Plane
 
 TARGET_BY_DEPTH = {8: "yuv420p", 10: "yuv420p10le"}
@@ -22,6 +23,15 @@ MATRIX_RGB, MATRIX_BT709, MATRIX_BT2020 = 0, 1, 9
 PRIMARIES_BT2020 = 9
 
 _COPIED = {"yuv420p": 8, "yuvj420p": 8, "yuv420p10le": 10}
+# On the direct way from these to 4:2:0 swscale 9 reads and leaves unwritten memory when a side is odd; the way
+# over a planar format of the same sampling is sound.
+_PLANAR_FIRST = {
+    "yuyv422": "yuv422p",
+    "uyvy422": "yuv422p",
+    "yvyu422": "yuv422p",
+    "nv24": "yuv444p",
+    "nv42": "yuv444p",
+}
 _SUBSAMPLING = {
     (16, 16): "4:4:4",
     (8, 16): "4:2:2",
@@ -49,11 +59,18 @@ class Conversion:
 
 
 def plan_conversion(picture: VideoFrame, bit_depth: int | None = None) -> Conversion:
-    """Decide from the first picture of a stream. `bit_depth` forces 8 or 10; None follows the source."""
+    """Decide from the first picture of a stream. `bit_depth` forces 8 or 10; None follows the source.
+
+    Raises InputError for the few pictures that cannot be converted.
+    """
     name, tagged, matrix = picture.format.name, int(picture.color_range), int(picture.colorspace)
     if _COPIED.get(name) is not None and bit_depth in (None, _COPIED[name]):
         full = RANGE_FULL if name == "yuvj420p" else tagged
         return Conversion(_COPIED[name], True, full, full, full, matrix, "")
+    if name.startswith("bayer") and (picture.width % 2 or picture.height % 2):
+        raise InputError(  # swscale would end the whole process with a failed assertion
+            f"a Bayer picture of odd size {picture.width}x{picture.height} cannot be read; develop it first"
+        )
     bits = max(c.bits for c in picture.format.components if not c.is_alpha)
     depth = bit_depth or (8 if bits <= 8 else 10)
     alpha = any(c.is_alpha for c in picture.format.components)
@@ -103,19 +120,24 @@ class PlaneReader:
             # Between YUV formats only the sampling changes: naming one matrix on both sides keeps swscale
             # from converting colours. From RGB it is the matrix to use.
             matrix = self.first.color_space if plan.target_range != plan.source_range else MATRIX_BT709
-            picture = self._scaler.reformat(
-                picture,
-                format=TARGET_BY_DEPTH[plan.bit_depth],
-                src_colorspace=matrix,
-                dst_colorspace=matrix,
-                src_color_range=plan.source_range,
-                dst_color_range=plan.target_range,
-                interpolation=_SCALER,
-                threads=1,
-            )
+            if between := _PLANAR_FIRST.get(picture.format.name):
+                picture = self._reformat(picture, between, matrix, plan)
+            picture = self._reformat(picture, TARGET_BY_DEPTH[plan.bit_depth], matrix, plan)
         dtype = np.dtype(np.uint8 if plan.bit_depth == 8 else np.uint16)
         y, u, v = (view_plane(plane, dtype).copy() for plane in picture.planes[:3])
         return y, u, v
+
+    def _reformat(self, picture: VideoFrame, target: str, matrix: int, plan: Conversion) -> VideoFrame:
+        return self._scaler.reformat(
+            picture,
+            format=target,
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
+            src_color_range=plan.source_range,
+            dst_color_range=plan.target_range,
+            interpolation=_SCALER,
+            threads=1,
+        )
 
 
 def view_plane(plane: VideoPlane, dtype: np.dtype) -> Plane:

@@ -57,9 +57,7 @@ class VideoReader:
                     "the file is damaged or cut off at its start"
                 )
             self._planes = PlaneReader(first)
-            self.info: VideoInfo = describe(
-                self.path, self._container, self._stream, first, self._planes.first
-            )
+            self.info: VideoInfo = describe(self.path, self._container, self._stream, first, self._planes.first)
             self._frames = self._timed(first)
             self._warn_about_losses(first, str(path) == STDIN)
         except BaseException:

@@ -41,9 +41,7 @@ if TYPE_CHECKING:
 class SidecarTracks:
     """The tracks of a sidecar file (None: no sidecar), added to an output that has no header yet."""
 
-    def __init__(
-        self, path: Path | None, output: OutputContainer, format_name: str, *, name: str, warn: Warn
-    ) -> None:
+    def __init__(self, path: Path | None, output: OutputContainer, format_name: str, *, name: str, warn: Warn) -> None:
         self._output = output
         self._tracks: dict[int, Track] = {}
         self.has_cover = False
@@ -105,9 +103,7 @@ class SidecarTracks:
             self.has_cover |= is_cover(stream)
             self._tracks[stream.index] = add_copy(self._output, stream, tags)
         elif can_convert_text(format_name, stream):
-            self._tracks[stream.index] = add_converted_text(
-                self._output, stream, format_name, name=name, warn=warn
-            )
+            self._tracks[stream.index] = add_converted_text(self._output, stream, format_name, name=name, warn=warn)
         else:
             warn(f"{name}: {format_name} cannot hold {title(stream)} of the source: not written")
             return

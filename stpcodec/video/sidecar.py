@@ -62,9 +62,7 @@ def extract_sidecar(source: str | Path, target: Path, *, warn: Warn = log_warnin
 
 def _choose_format(container: InputContainer, streams: list[Stream]) -> tuple[str, list[Stream]]:
     """The container format that keeps the most of `streams`, and those it keeps."""
-    matroska_first = "matroska" in container.format.name or any(
-        track_tags(s.metadata, "mp4")[1] for s in streams
-    )
+    matroska_first = "matroska" in container.format.name or any(track_tags(s.metadata, "mp4")[1] for s in streams)
     order = ("matroska", "mp4", "mov") if matroska_first else ("mp4", "matroska", "mov")
     held = {name: [s for s in streams if can_hold(name, s)] for name in order}
     best = max(order, key=lambda name: len(held[name]))  # the first of equals

@@ -115,14 +115,10 @@ def add_copy(target: OutputContainer, stream: Stream, tags: dict[str, str]) -> T
 def add_cover_attachment(target: OutputContainer, stream: Stream, picture: bytes) -> None:
     """Matroska keeps cover art as an attached file, written with the header."""
     name, mimetype = _COVER_FILE[codec_name(stream)]
-    target.add_attachment(
-        stream.metadata.get("filename", name), stream.metadata.get("mimetype", mimetype), picture
-    )
+    target.add_attachment(stream.metadata.get("filename", name), stream.metadata.get("mimetype", mimetype), picture)
 
 
-def add_converted_text(
-    target: OutputContainer, stream: Stream, format_name: str, *, name: str, warn: Warn
-) -> Track:
+def add_converted_text(target: OutputContainer, stream: Stream, format_name: str, *, name: str, warn: Warn) -> Track:
     """A text subtitle track in the target's own form."""
     output = target.add_stream(_TEXT_ENCODER[format_name])
     decoder, encoder = stream.codec_context, output.codec_context

@@ -134,9 +134,7 @@ class VideoWriter:
         try:
             return open(path, "wb", buffering=_WRITE_BUFFER_BYTES)
         except OSError as error:
-            raise OutputError(
-                f"{self.name}: cannot be written: {error.strerror}; choose another folder"
-            ) from error
+            raise OutputError(f"{self.name}: cannot be written: {error.strerror}; choose another folder") from error
 
     def _check_raw(self, vcodec: str | None, options: dict[str, str] | None) -> None:
         if vcodec or options:
@@ -161,8 +159,7 @@ class VideoWriter:
             raise OutputError(f"{self.name}: the program reading it has closed the pipe") from error
         if isinstance(error, OSError):
             raise OutputError(
-                f"{self.name}: cannot be written: {error.strerror or error}; "
-                "free space or choose another folder"
+                f"{self.name}: cannot be written: {error.strerror or error}; free space or choose another folder"
             ) from error
         if isinstance(error, av.FFmpegError):
             raise OutputError(

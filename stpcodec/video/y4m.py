@@ -89,6 +89,5 @@ class Y4mWriter:
         if deviation > max(self._time_base, self._interval / 20):
             self._even = False
             self._warn(
-                f"{self._name}: y4m holds one frame rate; the varying frame times are lost "
-                "(.mkv and .mp4 keep them)"
+                f"{self._name}: y4m holds one frame rate; the varying frame times are lost (.mkv and .mp4 keep them)"
             )
