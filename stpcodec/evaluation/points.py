@@ -127,4 +127,4 @@ def write_points(path: Path, points: Iterable[Point]) -> None:
 
 
 def _text(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.8g}" if isinstance(value, float) else str(value)

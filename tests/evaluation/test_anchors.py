@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import av
+import pytest
+
+from stpcodec.errors import UsageError
+from stpcodec.evaluation.anchors import ANCHORS, find_anchor, measure_anchor, message_bytes
+from tests.evaluation.clip_maker import info_of, moving_frames
+
+
+@pytest.mark.parametrize("name", list(ANCHORS))
+def test_less_rate_is_less_quality(name: str) -> None:
+    anchor = ANCHORS[name]
+    fine, coarse = (
+        measure_anchor(anchor, info_of(), moving_frames(9), crf=crf) for crf in (anchor.crf[0], anchor.crf[-1])
+    )
+    assert fine.payload_bytes > coarse.payload_bytes > 0
+    assert fine.psnr.frame_mean["yuv"] > coarse.psnr.frame_mean["yuv"] + 3
+    assert fine.psnr.frames == coarse.psnr.frames == 9
+
+
+def test_the_rate_is_that_of_the_packets_in_a_finished_file(tmp_path) -> None:
+    """The same encode through a container: packets there, plus headers that moved into it, minus the message."""
+    info, path = info_of(), tmp_path / "anchor.h264"
+    with av.open(str(path), "w", format="h264") as out:
+        stream = out.add_stream("libx264", rate=25, options={"crf": "28", "preset": "medium"})
+        stream.width, stream.height, stream.pix_fmt = info.width, info.height, "yuv420p"
+        stream.codec_context.thread_count = 1
+        for frame in moving_frames(6):
+            picture = av.VideoFrame(info.width, info.height, "yuv420p")
+            for plane, samples in zip(picture.planes, (frame.y, frame.u, frame.v), strict=True):
+                padded = bytearray(plane.buffer_size)
+                for row, line in enumerate(samples):
+                    padded[row * plane.line_size : row * plane.line_size + len(line)] = line.tobytes()
+                plane.update(bytes(padded))
+            picture.pts = frame.pts
+            out.mux(stream.encode(picture))
+        out.mux(stream.encode())
+    point = measure_anchor(ANCHORS["x264"], info, moving_frames(6), crf=28)
+    assert point.payload_bytes + point.message_bytes == path.stat().st_size
+
+
+def test_only_the_text_about_the_encoder_is_set_apart() -> None:
+    messages = {
+        name: measure_anchor(anchor, info_of(), moving_frames(3), crf=30).message_bytes
+        for name, anchor in ANCHORS.items()
+    }
+    assert 300 < messages["x264"] < 1500
+    assert 300 < messages["x265"] < 5000
+    assert messages["svtav1"] == 0
+
+
+def test_message_bytes_of_known_units() -> None:
+    picture, message, parameters = b"\x65" + b"\x11" * 20, b"\x06\x05" + b"x" * 30, b"\x67\x42\x00"
+    stream = b"".join(b"\0\0\1" + unit for unit in (parameters, message, picture))
+    assert message_bytes(stream, "h264") == 3 + len(message)
+    assert message_bytes(b"\0\0\1" + message, "h264") == 3 + len(message)
+    assert message_bytes(b"\0\0\1" + picture, "h264") == 0
+    assert message_bytes(stream, "libdav1d") == 0
+
+
+def test_odd_sizes_are_measured_without_the_padding() -> None:
+    size = {"width": 65, "height": 47}
+    point = measure_anchor(ANCHORS["x264"], info_of(**size), moving_frames(3, **size), crf=20)
+    assert point.psnr.frame_mean["yuv"] > 35
+
+
+def test_ten_bits_stay_ten_bits() -> None:
+    point = measure_anchor(ANCHORS["x265"], info_of(bit_depth=10), moving_frames(3, bit_depth=10), crf=18)
+    assert point.psnr.frame_mean["yuv"] > 35
+
+
+def test_an_unknown_anchor_is_named_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match="anchor 'vvc': there are x264, x265, svtav1"):
+        find_anchor("vvc")
