@@ -71,7 +71,8 @@ class VideoInfo:
 class Frame:
     """One 4:2:0 picture. y: [H, W], u and v: [ceil(H/2), ceil(W/2)], uint8 (8 bits) or uint16 (10 bits).
 
-    `pts` and `duration` count in the stream's `time_base`; duration 0 means unknown.
+    `pts` and `duration` count in the stream's `time_base`. A read frame lasts until the next one, the last
+    as long as the file says; 0 means unknown.
     """
 
     y: Plane

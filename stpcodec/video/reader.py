@@ -151,23 +151,26 @@ class VideoReader:
         """Frames with strictly increasing pts, then the verdict on what was missing."""
         rate = self.info.average_rate or 25
         nominal = max(1, round(1 / (rate * self.info.time_base)))
-        last: int | None = None
         moved = 0
         picture: VideoFrame | None = first
+        pts = 0 if first.pts is None else first.pts
         while picture is not None:
             self._check_size(picture)
-            pts, duration = picture.pts, max(0, int(picture.duration or 0))
-            if pts is None:
-                pts = 0 if last is None else last + nominal
-                moved += 1
-            elif last is not None and pts <= last:
-                pts = last + 1
-                moved += 1
-            last = pts
-            self._ends_at = (pts + (duration or nominal)) * self.info.time_base
+            following = next(self._pictures, None)
+            # With B-frames MP4 holds distances between decoding times; what counts is the next frame's time.
+            duration = max(0, int(picture.duration or 0))
+            next_pts = pts + (duration or nominal)
+            if following is not None:
+                if following.pts is None or following.pts <= pts:
+                    next_pts = pts + (nominal if following.pts is None else 1)
+                    moved += 1
+                else:
+                    next_pts = following.pts
+                duration = next_pts - pts
+            self._ends_at = next_pts * self.info.time_base
             y, u, v = self._planes.planes(picture)
             yield Frame(y, u, v, pts, duration)
-            picture = next(self._pictures, None)
+            picture, pts = following, next_pts
         if moved:
             self._warn(f"{self.path}: {moved} frames had no time of their own; they follow the one before")
         self._report_damage()
