@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stpcodec.cli import console
-from stpcodec.cli.session import Device, Overwrite, Quiet, Session, Verbose
+from stpcodec.cli.session import Device, Overwrite, Quiet, Session, Verbose, WeightsFile
 from stpcodec.codec.output import check_target
 
 EXAMPLES = """Examples:
@@ -30,6 +30,7 @@ def decode(
             show_default=False,
         ),
     ],
+    model: WeightsFile = None,
     device: Device = "auto",
     start: Annotated[
         float | None,
@@ -42,15 +43,9 @@ def decode(
         str | None,
         typer.Option("--vcodec", metavar="NAME", help="FFmpeg encoder of the output; default libx264."),
     ] = None,
-    crf: Annotated[
-        int | None, typer.Option("--crf", min=0, help="Its constant rate factor; 12 for libx264.")
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option("--preset", metavar="P", help="Its preset; fast for libx264.")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")
-    ] = None,
+    crf: Annotated[int | None, typer.Option("--crf", min=0, help="Its constant rate factor; 12 for libx264.")] = None,
+    preset: Annotated[str | None, typer.Option("--preset", metavar="P", help="Its preset; fast for libx264.")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -65,6 +60,7 @@ def decode(
         report = decoder.decode(
             source,
             target,
+            model=model,
             device=device,
             start=start,
             end=end,

@@ -28,30 +28,20 @@ def encode(
         str,
         typer.Argument(metavar="OUT", help="The .stp file, or - for standard output.", show_default=False),
     ],
-    quality: Annotated[
-        int, typer.Option("--quality", min=1, max=100, help="Higher is better and larger.")
-    ] = 50,
+    quality: Annotated[int, typer.Option("--quality", min=1, max=100, help="Higher is better and larger.")] = 50,
     model: Annotated[
         str | None,
-        typer.Option(
-            "--model", metavar="NAME|FILE", help="Model name or weights file; the default is learned."
-        ),
+        typer.Option("--model", metavar="NAME|FILE", help="Model name or weights file; the default is learned."),
     ] = None,
     device: Device = "auto",
     segment_frames: Annotated[
         int,
-        typer.Option(
-            "--segment-frames", min=1, max=256, help="Longest segment: seeking and damage stop at its ends."
-        ),
+        typer.Option("--segment-frames", min=1, max=256, help="Longest segment: seeking and damage stop at its ends."),
     ] = 128,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")
-    ] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")] = None,
     tile: Annotated[
         int,
-        typer.Option(
-            "--tile", min=0, help="Tile size in pixels to bound memory; 0: only for very large frames."
-        ),
+        typer.Option("--tile", min=0, help="Tile size in pixels to bound memory; 0: only for very large frames."),
     ] = 0,
     overwrite: Overwrite = False,
     verify: Annotated[

@@ -26,9 +26,7 @@ def info(
         else:
             print(table(path, facts))
         if not file.complete:
-            console.warning(
-                f"{path}: is damaged or cut off, frames may be missing; `stpcodec verify` says more"
-            )
+            console.warning(f"{path}: is damaged or cut off, frames may be missing; `stpcodec verify` says more")
 
 
 def describe(file: StpFile) -> dict[str, Any]:
@@ -82,6 +80,4 @@ def table(path: str, facts: dict[str, Any]) -> str:
     }
     rows |= {f"tag {key}": value for key, value in facts["metadata"].items()}
     width = max(map(len, rows))
-    return "\n".join(
-        f"{console.one_line(name):<{width}}  {console.one_line(value)}" for name, value in rows.items()
-    )
+    return "\n".join(f"{console.one_line(name):<{width}}  {console.one_line(value)}" for name, value in rows.items())

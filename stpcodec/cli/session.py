@@ -31,13 +31,12 @@ def _set_verbose(context: typer.Context, value: bool) -> bool:
 
 Verbose = Annotated[
     bool,
-    typer.Option(
-        "--verbose", "-v", callback=_set_verbose, help="Say more; show the traceback of internal errors."
-    ),
+    typer.Option("--verbose", "-v", callback=_set_verbose, help="Say more; show the traceback of internal errors."),
 ]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No progress and no summary; warnings and errors only.")
-]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary; warnings and errors only.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
+WeightsFile = Annotated[
+    str | None, typer.Option("--model", metavar="FILE", help="Weights file, if the model is not installed.")
+]
 StpFileArgument = Annotated[str, typer.Argument(metavar="FILE", help="A .stp file.", show_default=False)]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stpcodec.cli import console
-from stpcodec.cli.session import Device, Quiet, Session, StpFileArgument, Verbose
+from stpcodec.cli.session import Device, Quiet, Session, StpFileArgument, Verbose, WeightsFile
 from stpcodec.codec.output import check_source
 
 
@@ -15,6 +15,7 @@ def verify(
     context: typer.Context,
     path: StpFileArgument,
     deep: Annotated[bool, typer.Option("--deep", help="Decode the pixels too.")] = False,
+    model: WeightsFile = None,
     device: Device = "auto",
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -31,6 +32,7 @@ def verify(
         report = verification.verify(
             path,
             deep=deep,
+            model=model,
             device=device,
             progress=progress,
             on_problem=lambda problem: print(console.one_line(f"{path}: {problem}"), flush=True),

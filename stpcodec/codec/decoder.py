@@ -47,6 +47,7 @@ def decode(
     source: str | Path,
     target: str | Path,
     *,
+    model: str | None = None,
     device: str = "auto",
     start: float | None = None,
     end: float | None = None,
@@ -59,6 +60,7 @@ def decode(
 ) -> DecodeReport:
     """Decode a .stp file into a .mp4, .mkv, .mov or .y4m file; `-` is y4m on standard output.
 
+    model: the weights file, if the installation does not have the model the file was made with.
     start, end: seconds from the first frame, start <= time < end; only the segments needed are decoded, times
     begin again at zero, and the other streams are cut likewise. vcodec, options: FFmpeg encoder and options.
 
@@ -84,7 +86,7 @@ def decode(
             frame_count=total,
             duration_seconds=seconds_of(stream, stream.segments[-1].last_pts),
         )
-        loaded = codec_of_file(header, device=device)
+        loaded = codec_of_file(header, model=model, device=device)
         sidecar = read_sidecar(stream, output)
         time_base = Fraction(*header.time_base)
 
@@ -118,9 +120,7 @@ def decode(
     )
 
 
-def decoded_frames(
-    stream: StpReader, codec: SegmentCodec, chosen: Selection | None = None
-) -> Iterator[Frame]:
+def decoded_frames(stream: StpReader, codec: SegmentCodec, chosen: Selection | None = None) -> Iterator[Frame]:
     """The frames of a file, or those chosen, in order. Memory: one segment's bytes and one chunk of frames.
 
     Raises:

@@ -136,9 +136,7 @@ def encode(
             segments=watch.segments,
             bytes_written=writer.bytes_written,
             sidecar_bytes=sidecar_bytes,
-            bits_per_pixel=8
-            * (writer.bytes_written - sidecar_bytes)
-            / (watch.frames * info.width * info.height),
+            bits_per_pixel=8 * (writer.bytes_written - sidecar_bytes) / (watch.frames * info.width * info.height),
             elapsed_seconds=elapsed_seconds,
             model=loaded.model,
             device=str(loaded.device),
@@ -146,9 +144,7 @@ def encode(
         )
 
 
-def _check_options(
-    source: str | Path, target: str | Path, *, quality: int, segment_frames: int, verify: bool
-) -> None:
+def _check_options(source: str | Path, target: str | Path, *, quality: int, segment_frames: int, verify: bool) -> None:
     if not 1 <= quality <= 100:
         raise UsageError(f"quality {quality}: must be 1 to 100")
     if not 1 <= segment_frames <= limits.MAX_SEGMENT_FRAMES:
@@ -183,9 +179,7 @@ class _Watch:
     def after(self, frame_count: int) -> None:
         self.frames += frame_count
         self._progress(
-            Progress(
-                "encode", self.frames, self._frames_total, self._writer.bytes_written, self.elapsed_seconds
-            )
+            Progress("encode", self.frames, self._frames_total, self._writer.bytes_written, self.elapsed_seconds)
         )
 
     def close(self, segment: SegmentBuilder | None) -> None:
@@ -197,9 +191,7 @@ class _Watch:
         self._check_space()
 
     def _check_space(self) -> None:
-        event = Progress(
-            "encode", self.frames, self._frames_total, self._writer.bytes_written, self.elapsed_seconds
-        )
+        event = Progress("encode", self.frames, self._frames_total, self._writer.bytes_written, self.elapsed_seconds)
         free, predicted = self._output.free_bytes(), event.predicted_bytes
         if self._warned or free is None or predicted is None or predicted - event.bytes_written <= free:
             return
@@ -224,10 +216,6 @@ def _verify(
 
         try:
             decoded = decoded_frames(stream, SegmentCodec(stream.header, loaded.codec, loaded.device))
-            return compare(
-                decoded, again, bit_depth=stream.header.bit_depth, name=output.name, on_frame=on_frame
-            )
+            return compare(decoded, again, bit_depth=stream.header.bit_depth, name=output.name, on_frame=on_frame)
         except InputError as error:
-            raise VerificationFailed(
-                f"{output.name}: what was just written cannot be read: {error}"
-            ) from error
+            raise VerificationFailed(f"{output.name}: what was just written cannot be read: {error}") from error

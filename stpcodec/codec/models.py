@@ -10,8 +10,8 @@ import torch
 
 from stpcodec.codec.chunk import ChunkCodec
 from stpcodec.container import StreamHeader
-from stpcodec.errors import UsageError
-from stpcodec.model.zoo import load_model, resolve_device
+from stpcodec.errors import ModelError, UsageError
+from stpcodec.model.zoo import list_models, load_model, resolve_device
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,21 @@ def load_codec(model: str | None, *, sha256: str | None = None, device: str = "a
     return LoadedCodec(ChunkCodec(loaded), chosen, loaded.name, loaded.weights_sha256)
 
 
-def codec_of_file(header: StreamHeader, *, device: str = "auto") -> LoadedCodec:
-    """The codec that a file was made with, weights included."""
-    return load_codec(header.model, sha256=header.weights_sha256, device=device)
+def codec_of_file(header: StreamHeader, *, model: str | None = None, device: str = "auto") -> LoadedCodec:
+    """The codec that a file was made with; its weights must be those the file names.
+
+    model: a weights file, where the installation does not have the model. A name in a file is never taken for
+    a path: files come from strangers.
+
+    Raises:
+        ModelError: the model is not here, or has other weights.
+    """
+    if model is None and header.model not in list_models():
+        raise ModelError(
+            f"model {header.model}: the file was made with it, this installation does not have it; "
+            f"give its weights file with --model"
+        )
+    return load_codec(model or header.model, sha256=header.weights_sha256 or None, device=device)
 
 
 @contextmanager

@@ -68,9 +68,11 @@ def check_target(target: str | Path, *, source: str | Path | None = None, overwr
         raise UsageError("the output has no name: give a file name, or - for standard output")
     path = Path(target)
     try:
-        mode = path.stat().st_mode if os.path.lexists(path) else None
+        mode = path.stat().st_mode
     except FileNotFoundError:
-        raise UsageError(f"{path}: is a symbolic link to nothing; remove it or name another output") from None
+        if path.is_symlink():
+            raise UsageError(f"{path}: is a symbolic link to nothing; remove it or name another output") from None
+        mode = None
     except OSError as error:
         raise output_error(path, error) from error
     if mode is None:
@@ -97,9 +99,7 @@ def check_source(source: str | Path) -> None:
     except FileNotFoundError:
         raise InputError(f"{source}: no such file; check the path") from None
     except OSError as error:
-        raise InputError(
-            f"{source}: cannot be opened ({error.strerror}); check path and permissions"
-        ) from error
+        raise InputError(f"{source}: cannot be opened ({error.strerror}); check path and permissions") from error
     if stat.S_ISDIR(mode):
         raise InputError(f"{source}: is a folder; name a file in it")
 
@@ -155,9 +155,7 @@ class OutputFile:
     path: the temporary file to write, with the suffix of the target; None for standard output.
     """
 
-    def __init__(
-        self, target: str | Path, *, source: str | Path | None = None, overwrite: bool = False
-    ) -> None:
+    def __init__(self, target: str | Path, *, source: str | Path | None = None, overwrite: bool = False) -> None:
         check_target(target, source=source, overwrite=overwrite)
         self.name = str(target)
         self._overwrite = overwrite
@@ -182,9 +180,7 @@ class OutputFile:
 
     def __enter__(self) -> OutputFile:
         if self.is_stdout and sys.stdout.isatty():
-            raise UsageError(
-                "refusing to write video data to a terminal; redirect standard output, or name a file"
-            )
+            raise UsageError("refusing to write video data to a terminal; redirect standard output, or name a file")
         if self._final is not None:
             self.path = self._create(self._final.parent, self._final.suffix)
         return self
@@ -277,9 +273,7 @@ class OutputFile:
             try:
                 os.link(temporary, final)
             except FileExistsError:
-                raise UsageError(
-                    f"{final}: was created by someone else meanwhile; nothing was overwritten"
-                ) from None
+                raise UsageError(f"{final}: was created by someone else meanwhile; nothing was overwritten") from None
             except OSError:  # no hard links here (FAT, some network file systems)
                 check_target(final)
                 os.replace(temporary, final)

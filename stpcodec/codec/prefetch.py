@@ -15,7 +15,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_PATIENCE_SECONDS = 3.0  # for a producer that hangs in a read when the consumer has already given up
+# How long a producer may take to notice that the consumer has given up; it may hang in a read that never returns.
+_PATIENCE_SECONDS = 5.0
+_PATIENCE_AFTER_A_SIGNAL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,14 @@ def prefetched(items: Iterable[T], *, depth: int = 2) -> Iterator[Iterator[T]]:
 
     producer = threading.Thread(target=produce, name="stpcodec-prefetch", daemon=True)
     producer.start()
+    patience = _PATIENCE_SECONDS
     try:
         yield consume()
+    except Exception:
+        raise
+    except BaseException:
+        patience = _PATIENCE_AFTER_A_SIGNAL_SECONDS
+        raise
     finally:
         stopped.set()
-        producer.join(_PATIENCE_SECONDS)
+        producer.join(patience)

@@ -54,9 +54,7 @@ class SegmentCodec:
         for index, chunk in enumerate(segment.chunks):
             self._check_length(segment, index, chunk)
             try:
-                previous = tiled.decode_latents(
-                    chunk.streams, frame_count=chunk.frame_count, previous=previous
-                )
+                previous = tiled.decode_latents(chunk.streams, frame_count=chunk.frame_count, previous=previous)
             except CorruptFile as error:
                 raise CorruptSegment(f"{_where(segment)}, chunk {index}: {error}") from error
             for part in previous:

@@ -54,9 +54,7 @@ def select(stream: StpReader, *, start: float | None, end: float | None, name: s
     end_pts = entries[-1].last_pts + 1 if end is None else pts_at(end)
     if stream.index_rebuilt:
         _refuse_gaps(stream, first_pts, None if end is None else end_pts, name)
-    wanted = [
-        i for i, entry in enumerate(entries) if entry.last_pts >= first_pts and entry.first_pts < end_pts
-    ]
+    wanted = [i for i, entry in enumerate(entries) if entry.last_pts >= first_pts and entry.first_pts < end_pts]
     if not wanted or first_pts >= end_pts:
         raise UsageError(
             f"{name}: no frame lies from {start or 0} s to {'the end' if end is None else f'{end} s'}; "

@@ -34,9 +34,7 @@ def stream_header(
             height=info.height,
             bit_depth=info.bit_depth,
             time_base=_terms(info.time_base),
-            average_rate=_terms(info.average_rate.limit_denominator(_MAX_TERM))
-            if info.average_rate
-            else None,
+            average_rate=_terms(info.average_rate.limit_denominator(_MAX_TERM)) if info.average_rate else None,
             color_range=info.color_range,
             color_primaries=info.color_primaries,
             color_transfer=info.color_transfer,
@@ -60,9 +58,7 @@ def stream_header(
         raise InputError(f"{info.path}: cannot be held by a .stp file: {error}") from error
 
 
-def video_info(
-    header: StreamHeader, *, path: str, frame_count: int, duration_seconds: float | None
-) -> VideoInfo:
+def video_info(header: StreamHeader, *, path: str, frame_count: int, duration_seconds: float | None) -> VideoInfo:
     """The source as the writer of decoded frames needs it."""
     return VideoInfo(
         path=path,

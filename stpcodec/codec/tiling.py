@@ -55,9 +55,7 @@ class TiledCodec:
     height, width: of the padded planes (multiples of the codec's alignment).
     """
 
-    def __init__(
-        self, codec: ChunkCodec, *, height: int, width: int, tile: int, overlap: int, quality: int
-    ) -> None:
+    def __init__(self, codec: ChunkCodec, *, height: int, width: int, tile: int, overlap: int, quality: int) -> None:
         self.codec = codec
         self.height, self.width = height, width
         self.quality = quality
@@ -121,9 +119,7 @@ class TiledCodec:
         parts: list[Planes] = []
         new_histories: list[History] = []
         for index, part in enumerate(latents):
-            planes, history = self.codec.synthesise(
-                part.latents, history=histories[index] if histories else None
-            )
+            planes, history = self.codec.synthesise(part.latents, history=histories[index] if histories else None)
             parts.append(planes)
             new_histories.append(history)
         return self._join(parts), new_histories

@@ -70,6 +70,7 @@ def verify(
     path: str | Path,
     *,
     deep: bool = False,
+    model: str | None = None,
     device: str = "auto",
     threads: int | None = None,
     progress: ProgressCallback = ignore_progress,
@@ -95,7 +96,7 @@ def verify(
             if not finding.intact:
                 damaged_segments.add(finding.segment)
                 note(_damage(finding, stream))
-        loaded = codec_of_file(stream.header, device=device)
+        loaded = codec_of_file(stream.header, model=model, device=device)
         codec = SegmentCodec(stream.header, loaded.codec, loaded.device)
         start = time.monotonic()
         frames_done = 0

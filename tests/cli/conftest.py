@@ -22,7 +22,7 @@ class Outcome:
 Run = Callable[..., Outcome]
 
 
-@pytest.fixture()
+@pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Run:
     """run("info", path) → exit code, standard output, standard error."""
 

@@ -59,9 +59,7 @@ def test_a_span_with_its_sound(stp: Path, tmp_path: Path, run: Run) -> None:
         (("missing/out.mkv",), 5, "does not exist"),
     ],
 )
-def test_impossible_requests(
-    stp: Path, tmp_path: Path, run: Run, args: tuple[str, ...], code: int, words: str
-) -> None:
+def test_impossible_requests(stp: Path, tmp_path: Path, run: Run, args: tuple[str, ...], code: int, words: str) -> None:
     outcome = run("decode", stp, tmp_path / args[0], *args[1:])
     assert outcome.code == code
     assert outcome.err.count("\n") == 1

@@ -11,7 +11,7 @@ from tests.codec.fake_codec import FakeChunkCodec
 FAKE_SHA256 = "ab" * 32
 
 
-@pytest.fixture()
+@pytest.fixture
 def fake_codec(monkeypatch: pytest.MonkeyPatch) -> FakeChunkCodec:
     """`load_codec` yields this codec under the name "fake", in the encoder and for every reader."""
     from stpcodec.codec import encoder, models
@@ -25,4 +25,5 @@ def fake_codec(monkeypatch: pytest.MonkeyPatch) -> FakeChunkCodec:
 
     monkeypatch.setattr(models, "load_codec", load_codec)
     monkeypatch.setattr(encoder, "load_codec", load_codec)
+    monkeypatch.setattr(models, "list_models", lambda: {"fake": None})
     return codec

@@ -93,9 +93,7 @@ class FakeChunkCodec:
             integers[name] = residual + (previous.integers[name][-1] if previous else np.int16(0))
         return FakeLatents(integers, quality)
 
-    def synthesise(
-        self, latents: FakeLatents, *, history: FakeHistory | None
-    ) -> tuple[Planes, FakeHistory]:
+    def synthesise(self, latents: FakeLatents, *, history: FakeHistory | None) -> tuple[Planes, FakeHistory]:
         parts = {}
         for name in PLANES:
             base = getattr(history.last, name) if history else 0.5

@@ -129,7 +129,9 @@ def test_progress_counts_every_frame(tmp_path: Path) -> None:
     assert max(event.bytes_written for event in events if event.phase == "encode") > 0
 
 
-def test_standard_input_and_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_standard_input_and_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
     clip = pictures(6)
 
     class Stdin:
@@ -160,7 +162,14 @@ def test_encoding_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_impossible_options(tmp_path: Path) -> None:
     source = write_y4m(tmp_path / "in.y4m", pictures(2))
-    for wrong in ({"quality": 0}, {"quality": 101}, {"segment_frames": 0}, {"segment_frames": 257}, {"threads": 0}, {"tile": 100}):
+    for wrong in (
+        {"quality": 0},
+        {"quality": 101},
+        {"segment_frames": 0},
+        {"segment_frames": 257},
+        {"threads": 0},
+        {"tile": 100},
+    ):
         with pytest.raises(UsageError):
             encode(source, tmp_path / "x.stp", **wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="file names"):
@@ -195,7 +204,9 @@ def test_warns_once_when_the_disk_will_be_full(tmp_path: Path, monkeypatch: pyte
     assert len([line for line in warnings if "MB are free" in line]) == 1
 
 
-def test_no_space_for_raw_video_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_codec: FakeChunkCodec) -> None:
+def test_no_space_for_raw_video_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_codec: FakeChunkCodec
+) -> None:
     encode(write_y4m(tmp_path / "in.y4m", pictures(6)), tmp_path / "x.stp")
 
     class Usage:
@@ -218,7 +229,7 @@ def test_other_weights_are_a_model_error(tmp_path: Path, monkeypatch: pytest.Mon
 class TestDamage:
     """Four segments of five frames; the third is damaged, or the end is missing."""
 
-    @pytest.fixture()
+    @pytest.fixture
     def stp(self, tmp_path: Path) -> Path:
         encode(write_y4m(tmp_path / "in.y4m", pictures(20), rate=Fraction(10)), tmp_path / "x.stp", segment_frames=5)
         return tmp_path / "x.stp"
@@ -249,7 +260,9 @@ class TestDamage:
             decode(stp, tmp_path / "a.y4m")
         assert decode(stp, tmp_path / "b.y4m", start=0, end=1.0).frames == 10
 
-    def test_integers_that_decode_to_something_else(self, stp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_integers_that_decode_to_something_else(
+        self, stp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         real = FakeChunkCodec.decode_latents
 
         def wrong(self: FakeChunkCodec, *args: object, **named: object) -> object:

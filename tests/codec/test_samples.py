@@ -15,7 +15,9 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("bit_depth", [8, 10])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (16, 16), (37, 51), (48, 64)])
 def test_there_and_back_is_exact(bit_depth: int, height: int, width: int) -> None:
-    frames = [Frame(*triple, pts=i) for i, triple in enumerate(pictures(3, height=height, width=width, bit_depth=bit_depth))]
+    frames = [
+        Frame(*triple, pts=i) for i, triple in enumerate(pictures(3, height=height, width=width, bit_depth=bit_depth))
+    ]
     planes = to_planes(frames, bit_depth=bit_depth, multiple=16, device=CPU)
     assert planes.height % 16 == planes.width % 16 == 0
     assert planes.u.shape == (3, planes.height // 2, planes.width // 2)

@@ -20,14 +20,14 @@ pytestmark = pytest.mark.usefixtures("fake_codec")
 TIMES = [500 + 40 * index + (7 if index % 3 else 0) for index in range(23)]  # begins late, uneven
 
 
-@pytest.fixture()
+@pytest.fixture
 def stp(tmp_path: Path) -> Path:
     source = write_video(tmp_path / "in.mkv", pictures(23), times=TIMES)
     encode(source, tmp_path / "x.stp", quality=100, segment_frames=9)
     return tmp_path / "x.stp"
 
 
-@pytest.fixture()
+@pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Frames per chunk that was synthesised, in order."""
     calls: list[int] = []

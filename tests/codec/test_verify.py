@@ -14,7 +14,7 @@ from tests.codec.fake_codec import FakeChunkCodec
 pytestmark = pytest.mark.usefixtures("fake_codec")
 
 
-@pytest.fixture()
+@pytest.fixture
 def stp(tmp_path: Path) -> Path:
     """Four segments of five frames, 40 ms apart, with sound."""
     source = write_video(tmp_path / "in.mkv", pictures(20), sound=True)
