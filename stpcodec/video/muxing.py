@@ -26,6 +26,14 @@ _LATEST_START_SECONDS = 10
 _ASPECT_IN_STREAM = {"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "vp9"}
 
 
+def _track_timescale(time_base: Fraction) -> int:
+    """As FFmpeg's mov muxer chooses it for a video track (libavformat/movenc.c)."""
+    scale = time_base.denominator
+    while scale < 10000:
+        scale *= 2
+    return scale
+
+
 class ContainerWriter:
     """Encodes frames into `file` and puts the sidecar's tracks beside them. OSError passes through.
 
@@ -103,6 +111,9 @@ class ContainerWriter:
         # MP4 writes edit lists for what starts before zero, Matroska may keep negative times: neither needs
         # the muxer to move all tracks, which would change the frames' times.
         options = dict(KEEP_TIMES)
+        if self._format in ("mp4", "mov"):
+            # The unit of a track's delay, by default a coarse 1/1000 s: as fine as the video's.
+            options["movie_timescale"] = str(_track_timescale(self._info.time_base))
         if needs_free_tags(self._tags, self._format):
             options["movflags"] = "use_metadata_tags"
         return options

@@ -7,6 +7,8 @@ chapters and nothing else becomes an FFmpeg metadata file. Readers recognise whi
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from stpcodec.video.tracks import (
     title,
 )
 
+_LARGEST_TIMESCALE = 2**31 - 1
 # Without this, muxers move all tracks so that none starts before zero, and sound would not fit the video.
 KEEP_TIMES = {"avoid_negative_ts": "disabled"}
 
@@ -60,6 +63,14 @@ def extract_sidecar(source: str | Path, target: Path, *, warn: Warn = log_warnin
     return True
 
 
+def movie_timescale(format_name: str, streams: Iterable[Stream]) -> dict[str, str]:
+    """MP4 holds the delay of a track in units of its movie timescale, by default a coarse 1/1000 s."""
+    if format_name not in ("mp4", "mov"):
+        return {}
+    scale = math.lcm(1000, *(s.time_base.denominator for s in streams if s.time_base))
+    return {"movie_timescale": str(min(scale, _LARGEST_TIMESCALE))}
+
+
 def _choose_format(container: InputContainer, streams: list[Stream]) -> tuple[str, list[Stream]]:
     """The container format that keeps the most of `streams`, and those it keeps."""
     matroska_first = "matroska" in container.format.name or any(track_tags(s.metadata, "mp4")[1] for s in streams)
@@ -74,7 +85,11 @@ def _remux(
 ) -> None:
     tracks: dict[int, Track] = {}
     with av.open(
-        file, "w", format=format_name, container_options=KEEP_TIMES, metadata_errors="surrogateescape"
+        file,
+        "w",
+        format=format_name,
+        container_options=KEEP_TIMES | movie_timescale(format_name, streams),
+        metadata_errors="surrogateescape",
     ) as output:
         for stream in streams:
             if is_cover(stream) and format_name == "matroska":

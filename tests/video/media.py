@@ -173,6 +173,27 @@ def make_mkv_with_everything(path: str | Path, *, frames: int = 36) -> Path:
     return Path(path)
 
 
+def make_sound_and_video(
+    path: str | Path,
+    *,
+    seconds: float = 1.0,
+    starts_at: Fraction = Fraction(0),
+    sound_starts_at: Fraction = Fraction(0),
+) -> Path:
+    """25 frames a second and one AAC track (by suffix: .mp4, .mkv, .ts); everything `starts_at` seconds late."""
+    with av.open(str(path), "w") as output:
+        base = Fraction(1, 90000)
+        video = _add_video(output, "libx264", 25, base, 64, 48, "yuv420p", FAST)
+        sound = _add_audio(output, "aac", 48000, "mono")
+        for index in range(int(seconds * 25)):
+            frame = picture(index, 64, 48)
+            frame.pts, frame.time_base = index * 3600 + int(starts_at * 90000), base
+            output.mux(video.encode(frame))
+        output.mux(video.encode(None))
+        _mux_tone(output, sound, seconds=seconds, starts_at=starts_at + sound_starts_at)
+    return Path(path)
+
+
 def make_audio_only(path: str | Path) -> Path:
     """Sound without video (by suffix: .mp4, .m4a, .mkv)."""
     with av.open(str(path), "w") as output:
@@ -269,7 +290,7 @@ def probe(path: str | Path) -> Probe:
         for packet in container.demux():
             if packet.size and bytes(packet) != b"\0\0":  # what MP4 puts between subtitles
                 packets[packet.stream_index].append(packet)
-        tracks = tuple(_track(stream, packets[stream.index]) for stream in streams)
+        tracks = tuple(describe_track(stream, packets[stream.index]) for stream in streams)
         chapters = tuple(
             (c["start"] * c["time_base"], c["end"] * c["time_base"], c["metadata"].get("title", ""))
             for c in container.chapters()
@@ -286,7 +307,7 @@ def probe(path: str | Path) -> Probe:
     )  # fmt: skip
 
 
-def _track(stream: av.stream.Stream, packets: list[av.Packet]) -> Track:
+def describe_track(stream: av.stream.Stream, packets: list[av.Packet]) -> Track:
     codec = stream.codec_context.name if getattr(stream, "codec_context", None) else str(stream.name)
     title = stream.metadata.get("title", stream.metadata.get("name", ""))
     times = tuple(((p.pts or 0) * p.time_base, (p.duration or 0) * p.time_base) for p in packets)
@@ -315,7 +336,13 @@ def _add_audio(output: OutputContainer, codec: str, rate: int, layout: str) -> a
     return stream
 
 
-def _mux_tone(output: OutputContainer, stream: av.audio.stream.AudioStream, *, seconds: float) -> None:
+def _mux_tone(
+    output: OutputContainer,
+    stream: av.audio.stream.AudioStream,
+    *,
+    seconds: float,
+    starts_at: Fraction = Fraction(0),
+) -> None:
     """A tone that changes from block to block, so that no two packets are the same."""
     context = stream.codec_context
     channels, size = context.layout.nb_channels, 960
@@ -324,7 +351,7 @@ def _mux_tone(output: OutputContainer, stream: av.audio.stream.AudioStream, *, s
         samples = np.tile(wave.astype(np.float32), (channels, 1))
         frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=context.layout.name)
         frame.sample_rate, frame.time_base = context.sample_rate, Fraction(1, context.sample_rate)
-        frame.pts = block * size
+        frame.pts = block * size + int(starts_at * context.sample_rate)
         output.mux(stream.encode(frame))
     output.mux(stream.encode(None))
 
