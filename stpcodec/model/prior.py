@@ -127,10 +127,11 @@ class IntegerPrior(nn.Module):
         self.index_quality = QualityTable(latents)
         self.frozen: dict[str, Tensor] | None = None
         for head in self.heads:
+            assert isinstance(head, IntegerLayer)
             nn.init.normal_(head.weight, std=0.01)
 
     def begin(self, z: Tensor, previous: Tensor | None, quality: Tensor, size: tuple[int, int]) -> Tensor:
-        """z ``[B, hyper, h', w']`` integers; previous: companded latents ``[B, latents, h, w]`` or None; quality ``[B]``.
+        """z ``[B, hyper, h', w']`` integers; previous: companded ``[B, latents, h, w]`` or None; quality ``[B]``.
 
         Returns features ``[B, width, h, w]`` for `step`; size is (h, w).
         """

@@ -16,7 +16,8 @@ from stpcodec.model.planes import Planes
 class Prior(Protocol):
     """See prior.IntegerPrior: scale index and mean per latent, in steps; integers only."""
 
-    steps: int
+    @property
+    def steps(self) -> int: ...
 
     def begin(self, z: Tensor, previous: Tensor | None, quality: Tensor, size: tuple[int, int]) -> Tensor: ...
 
@@ -28,12 +29,23 @@ class Prior(Protocol):
 class Transform(Protocol):
     """One transform pair with its prior and tables. `frames` are coded together; 1 means intra."""
 
-    frames: int
-    uses_motion: bool
-    latents: int
-    prior: Prior
-    y_tables: TableSet
-    z_tables: TableSet
+    @property
+    def frames(self) -> int: ...
+
+    @property
+    def uses_motion(self) -> bool: ...
+
+    @property
+    def latents(self) -> int: ...
+
+    @property
+    def prior(self) -> Prior: ...
+
+    @property
+    def y_tables(self) -> TableSet: ...
+
+    @property
+    def z_tables(self) -> TableSet: ...
 
     def hyper_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """Shape of z for a latent grid of height × width."""

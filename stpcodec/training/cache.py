@@ -75,7 +75,7 @@ def _decode(source: Path) -> np.ndarray | None:
                 frame.u[: height // 2, : width // 2].reshape(height // 4, width),
                 frame.v[: height // 2, : width // 2].reshape(height // 4, width),
             )
-            stacked.append((np.concatenate(planes) >> shift).astype(np.uint8))
+            stacked.append(np.right_shift(np.concatenate(planes), shift).astype(np.uint8))
             if len(stacked) == MAX_FRAMES:
                 break
     return np.stack(stacked) if stacked else None

@@ -107,7 +107,7 @@ class PictureDataset:
             left = int(self.random.integers((y.shape[2] - self.crop) // 2 + 1)) * 2
             flip = slice(None, None, -1 if self.random.random() < 0.5 else 1)
             for out, plane, scale in zip(planes, (y, u, v), (1, 2, 2), strict=True):
-                t, l, s = top // scale, left // scale, self.crop // scale
-                out.append(plane[:, t : t + s, l : l + s][..., flip])
+                row, column, size = top // scale, left // scale, self.crop // scale
+                out.append(plane[:, row : row + size, column : column + size][..., flip])
         tensors = (torch.from_numpy(np.concatenate(part)) for part in planes)
         return Planes(*tensors).to(device).map(lambda plane: plane.float() / 255)

@@ -140,7 +140,7 @@ def export_weights(network: StpNetwork, tables: dict[str, Tensor], motion: Motio
     snapped = _snapped_prior(network)
     for key, value in network.state_dict().items():
         value = snapped.get(key, value).detach().cpu().contiguous()
-        # Vectors (biases, gains) stay in float32; prior weights are 8-bit integers over a power of two: exact in float16.
+        # Vectors (biases, gains) stay float32; prior weights are 8-bit integers over a power of two: exact in float16.
         tensors[key] = value.half() if value.ndim >= 2 and "quality" not in key and "gain" not in key else value.float()
     data = save({key: value.cpu().contiguous() for key, value in tensors.items()}, {"config": network.config.to_json()})
     folder.mkdir(parents=True, exist_ok=True)
