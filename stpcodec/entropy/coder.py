@@ -29,7 +29,10 @@ class SymbolEncoder:
         self._used = False
 
     def encode(self, values: np.ndarray, tables: TableSet, index: np.ndarray) -> None:
-        """values and index: integer arrays of one shape, coded in C order within each table."""
+        """values and index: integer arrays of one shape, coded in C order within each table.
+
+        Raises ValueError beyond ±LARGEST_VALUE, which no decoder would accept.
+        """
         values, index = values.reshape(-1).astype(np.int64), index.reshape(-1)
         if not values.size:
             return
@@ -38,6 +41,8 @@ class SymbolEncoder:
         values = values[order]
         symbols = np.where(np.abs(values) <= tables.largest, values + tables.largest, tables.escape)
         for value in values[symbols == tables.escape].tolist():
+            if abs(value) > LARGEST_VALUE:
+                raise ValueError(f"the value {value} cannot be coded; at most ±{LARGEST_VALUE} can")
             excess = abs(value) - tables.largest - 1
             _append_varint(self._escapes, excess * 2 + (value < 0))
         symbols = symbols.astype(np.int32)
@@ -99,7 +104,7 @@ class SymbolDecoder:
 
 def _runs(ordered: np.ndarray) -> list[tuple[int, int, int]]:
     """(value, start, stop) of each run in a sorted array."""
-    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1))
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
     stops = np.append(starts[1:], ordered.size)
     return list(zip(ordered[starts].tolist(), starts.tolist(), stops.tolist(), strict=True))
 

@@ -29,6 +29,7 @@ class TableSet:
         counts = self.counts
         if (
             counts.ndim != 2
+            or counts.shape[0] < 1
             or counts.shape[1] < 4
             or counts.shape[1] % 2
             or not np.issubdtype(counts.dtype, np.integer)
