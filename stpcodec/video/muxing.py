@@ -17,8 +17,10 @@ from stpcodec.errors import UsageError
 from stpcodec.video.encoding import DEFAULT_RATE, choose_pixel_format, configure, find_encoder, merged_options
 from stpcodec.video.frames import DISPLAY_MATRIX, ByteSink, Frame, Seconds, VideoInfo, Warn
 from stpcodec.video.pixels import TARGET_BY_DEPTH, picture_from_planes, range_for_scaler
+from stpcodec.video.pyav import open_for_writing
 from stpcodec.video.restore import SidecarTracks
 from stpcodec.video.sidecar import KEEP_TIMES
+from stpcodec.video.source import seconds
 from stpcodec.video.tags import content_tags, needs_free_tags, track_tags
 
 # A file that begins later than this (a broadcast recording) is moved to zero: players would show the gap.
@@ -62,9 +64,7 @@ class ContainerWriter:
         self._check_container()
         self._scaler = VideoReformatter()
         self._tags = content_tags(info.metadata)
-        self._output: OutputContainer = av.open(
-            file, "w", format=format_name, container_options=self._container_options()
-        )
+        self._output: OutputContainer = open_for_writing(file, format_name, self._container_options())
         try:
             self._stream = self._add_video()
             self._sidecar = SidecarTracks(sidecar, self._output, format_name, name=name, warn=warn)
@@ -121,7 +121,7 @@ class ContainerWriter:
     def _check_container(self) -> None:
         """Write the header to memory first: a container that refuses the codec says so before any work."""
         try:
-            with av.open(io.BytesIO(), "w", format=self._format) as trial:
+            with open_for_writing(io.BytesIO(), self._format) as trial:
                 self._add_stream(trial)
                 trial.start_encoding()
         except (av.FFmpegError, ValueError) as error:
@@ -200,7 +200,8 @@ class ContainerWriter:
             duration = self._durations.pop(packet.pts if packet.pts is not None else -1, 0)
             if duration:
                 packet.duration = duration
-            self._mux_sidecar((packet.dts if packet.dts is not None else packet.pts or 0) * packet.time_base)
+            time = packet.dts if packet.dts is not None else packet.pts or 0
+            self._mux_sidecar(seconds(time, packet.time_base))
             self._output.mux(packet)
 
     def _mux_sidecar(self, until: Fraction | None) -> None:

@@ -15,6 +15,8 @@ from av.video.stream import VideoStream
 
 from stpcodec.video.frames import COLOR_UNSPECIFIED, DISPLAY_MATRIX, FIELD_ORDER, VideoInfo
 from stpcodec.video.pixels import Conversion
+from stpcodec.video.pyav import fraction, open_for_writing
+from stpcodec.video.source import seconds
 
 # Containers whose header says how long the video is. Others estimate it from what is there, so a comparison
 # with what is there would say nothing.
@@ -47,9 +49,9 @@ def describe(
     if interlaced and order not in _PROGRESSIVE_FIELD_ORDERS:
         carried[FIELD_ORDER] = str(order)
     duration = declared_end(container, stream) or _loose_duration(container, stream)
-    rate = stream.average_rate or stream.guessed_rate
+    rate = fraction(stream.average_rate) or fraction(stream.guessed_rate)
     frames = stream.frames or (round(duration * rate) if duration and rate else 0)
-    time_base = first.time_base or stream.time_base
+    time_base = fraction(first.time_base) or fraction(stream.time_base)
     assert time_base is not None  # a stream that delivered a frame has one
     return VideoInfo(
         path=path,
@@ -57,14 +59,14 @@ def describe(
         height=first.height,
         bit_depth=conversion.bit_depth,
         time_base=time_base,
-        average_rate=rate or None,
+        average_rate=rate,
         source_pixel_format=first.format.name,
         color_range=conversion.color_range,
         color_primaries=_either(first.color_primaries, codec.color_primaries),
         color_transfer=_either(first.color_trc, codec.color_trc),
         color_space=conversion.color_space,
-        chroma_location=_chroma_location(container, stream),
-        sample_aspect_ratio=stream.sample_aspect_ratio or None,
+        chroma_location=_chroma_location(container, stream, first),
+        sample_aspect_ratio=fraction(stream.sample_aspect_ratio),
         rotation=rotation,
         interlaced=interlaced,
         duration_seconds=float(duration) if duration else None,
@@ -85,7 +87,7 @@ def declared_end(container: InputContainer, stream: VideoStream) -> Fraction | N
     if not _DECLARES_DURATION & set(container.format.name.split(",")):
         return None
     if stream.duration and stream.time_base:
-        return ((stream.start_time or 0) + stream.duration) * stream.time_base
+        return seconds((stream.start_time or 0) + stream.duration, stream.time_base)
     for key in ("DURATION", "DURATION-eng"):  # written by FFmpeg and mkvmerge for each Matroska track
         if match := _CLOCK.match(stream.metadata.get(key, "")):
             hours, minutes, rest = match.groups()
@@ -97,7 +99,7 @@ def declared_end(container: InputContainer, stream: VideoStream) -> Fraction | N
 
 def _loose_duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
     if stream.duration and stream.time_base:
-        return stream.duration * stream.time_base
+        return seconds(stream.duration, stream.time_base)
     return Fraction(container.duration, av.time_base) if container.duration else None
 
 
@@ -128,8 +130,10 @@ def _orientation(first: VideoFrame) -> tuple[int, dict[str, str]]:
     return rotation, {}
 
 
-def _chroma_location(container: InputContainer, stream: VideoStream) -> int:
-    """FFmpeg's AVChromaLocation. PyAV does not show it, but its muxers write it into headers we can read."""
+def _chroma_location(container: InputContainer, stream: VideoStream, first: VideoFrame) -> int:
+    """FFmpeg's AVChromaLocation. PyAV 18 does not show it, but muxers write it into headers we can read."""
+    if hasattr(first, "chroma_location"):  # from PyAV 19
+        return int(first.chroma_location)
     if container.format.name == "yuv4mpegpipe":
         header = _header(stream, "yuv4mpegpipe")
         for name, location in ((b"C420mpeg2", 1), (b"C420paldv", 3), (b"C420jpeg", 2)):
@@ -148,7 +152,7 @@ def _chroma_location(container: InputContainer, stream: VideoStream) -> int:
 def _header(stream: VideoStream, format_name: str) -> bytes:
     target = io.BytesIO()
     try:
-        with av.open(target, "w", format=format_name) as container:
+        with open_for_writing(target, format_name) as container:
             container.add_stream_from_template(stream, opaque=True)
             container.start_encoding()
     except (av.FFmpegError, ValueError):

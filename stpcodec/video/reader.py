@@ -18,6 +18,7 @@ from stpcodec.errors import InputError
 from stpcodec.video.frames import Frame, VideoInfo, Warn, log_warning
 from stpcodec.video.pixels import PlaneReader
 from stpcodec.video.properties import declared_end, describe, not_carried
+from stpcodec.video.pyav import Ratio
 from stpcodec.video.source import STDIN, open_input, pick_video_stream, seconds
 
 # FFmpeg's frame threads can hang beside torch's; slice threads, and few of them, do not.
@@ -135,7 +136,7 @@ class VideoReader:
         yield packet
 
     def _note_damage(
-        self, pts: int | None, time_base: Fraction | None, reason: str, cause: Exception | None = None
+        self, pts: int | None, time_base: Ratio | None, reason: str, cause: Exception | None = None
     ) -> None:
         at = self._ends_at if pts is None else seconds(pts, time_base)
         self._damaged += 1

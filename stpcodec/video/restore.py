@@ -20,7 +20,8 @@ from av.stream import Stream
 
 from stpcodec.errors import InputError
 from stpcodec.video.frames import Warn
-from stpcodec.video.source import is_cover, open_input
+from stpcodec.video.pyav import fraction
+from stpcodec.video.source import is_cover, open_input, seconds
 from stpcodec.video.tags import track_tags
 from stpcodec.video.tracks import (
     Track,
@@ -61,9 +62,9 @@ class SidecarTracks:
     def start_times(self) -> list[Fraction]:
         """When each track starts, in seconds of the source."""
         return [
-            stream.start_time * stream.time_base
+            seconds(stream.start_time, stream.time_base)
             for stream in self._streams()
-            if stream.start_time is not None and stream.time_base and not is_cover(stream)
+            if stream.start_time is not None and not is_cover(stream)
         ]
 
     def begin(self, shift: Fraction, *, trim_start: bool, end: Fraction | None) -> None:
@@ -129,16 +130,17 @@ class SidecarTracks:
         """Whether the packet belongs to the part; shortens subtitles to it. Covers always belong."""
         if packet.pts is None:
             return True
-        begins = packet.pts * packet.time_base
+        base = fraction(packet.time_base) or Fraction(1)
+        begins = packet.pts * base
         if self._end is not None and begins >= self._end:
             return False
         if self._start is None or begins >= self._start:
             return self._can_start_with(packet)
-        ends = begins + (packet.duration or 0) * packet.time_base
+        ends = begins + (packet.duration or 0) * base
         if packet.stream.type != "subtitle" or ends <= self._start:
             return False
-        packet.pts = packet.dts = round(self._start / packet.time_base)
-        packet.duration = round((ends - self._start) / packet.time_base)
+        packet.pts = packet.dts = round(self._start / base)
+        packet.duration = round((ends - self._start) / base)
         return True
 
     def _can_start_with(self, packet: Packet) -> bool:
@@ -150,12 +152,12 @@ class SidecarTracks:
 
 def _time(packet: Packet) -> Fraction:
     count = packet.dts if packet.dts is not None else packet.pts
-    return (count or 0) * packet.time_base
+    return seconds(count or 0, packet.time_base)
 
 
 def _moved(chapter: Chapter, shift: Fraction, start: Fraction | None, end: Fraction | None) -> Chapter | None:
     """A chapter in the output's time, clipped to the part; None if nothing of it is in the part."""
-    base = chapter["time_base"] or Fraction(1, av.time_base)
+    base = fraction(chapter["time_base"]) or Fraction(1, av.time_base)
     first, last = chapter["start"] * base, chapter["end"] * base
     first = first if start is None else max(first, start)
     last = last if end is None else min(last, end)

@@ -18,6 +18,7 @@ from av.stream import Stream
 
 from stpcodec.errors import InputError, OutputError
 from stpcodec.video.frames import Warn, log_warning
+from stpcodec.video.pyav import open_for_writing
 from stpcodec.video.source import STDIN, is_cover, open_input, pick_video_stream
 from stpcodec.video.tags import track_tags
 from stpcodec.video.tracks import (
@@ -84,13 +85,8 @@ def _remux(
     source: str | Path, container: InputContainer, streams: list[Stream], file: object, format_name: str
 ) -> None:
     tracks: dict[int, Track] = {}
-    with av.open(
-        file,
-        "w",
-        format=format_name,
-        container_options=KEEP_TIMES | movie_timescale(format_name, streams),
-        metadata_errors="surrogateescape",
-    ) as output:
+    options = KEEP_TIMES | movie_timescale(format_name, streams)
+    with open_for_writing(file, format_name, options) as output:
         for stream in streams:
             if is_cover(stream) and format_name == "matroska":
                 with open_input(source) as again:

@@ -14,6 +14,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from stpcodec.errors import InputError
+from stpcodec.video.pyav import Ratio, fraction, open_for_reading
 
 STDIN = "-"
 # libavformat draws plain text files as ANSI art and calls that a video.
@@ -34,8 +35,7 @@ def open_input(path: str | Path, *, strict: bool = False) -> InputContainer:
     elif name != STDIN:
         _check_file(name)
     try:
-        # A tag that is not UTF-8 must not make a video unreadable: its bytes are kept as surrogates.
-        return av.open(file, "r", format=format_name, options=options, metadata_errors="surrogateescape")
+        return open_for_reading(file, format_name=format_name, options=options)
     except av.FFmpegError as error:
         raise InputError(f"{_shown(name)}: {_reason(name, error)}") from error
     except OSError as error:
@@ -63,8 +63,8 @@ def is_cover(stream: Stream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
-def seconds(count: int, time_base: Fraction | None) -> Fraction:
-    return count * (time_base or Fraction(0))
+def seconds(count: int, time_base: Ratio | None) -> Fraction:
+    return count * (fraction(time_base) or Fraction(0))
 
 
 def _check_file(name: str) -> None:

@@ -15,6 +15,7 @@ from av.stream import Discard, Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 
 from stpcodec.video.frames import Warn
+from stpcodec.video.pyav import fraction, open_for_writing
 from stpcodec.video.source import is_cover
 from stpcodec.video.tags import track_tags
 
@@ -58,7 +59,7 @@ def can_hold(format_name: str, stream: Stream) -> bool:
             return codec_name(stream) in _COVER_FILE
         return format_name == "mp4" and codec_name(stream) in _COVER_IN_MP4
     try:
-        with av.open(io.BytesIO(), "w", format=format_name) as trial:
+        with open_for_writing(io.BytesIO(), format_name) as trial:
             trial.add_stream_from_template(stream, opaque=True)
             trial.start_encoding()
     except (av.FFmpegError, ValueError):
@@ -87,7 +88,7 @@ class Track:
         adapted = self.adapt(packet)
         if adapted is None:
             return None
-        ticks = round(shift / adapted.time_base)
+        ticks = round(shift / (fraction(adapted.time_base) or 1))
         if adapted.pts is not None:
             adapted.pts -= ticks
         if adapted.dts is not None:
