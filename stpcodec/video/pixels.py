@@ -123,8 +123,13 @@ class PlaneReader:
             if between := _PLANAR_FIRST.get(picture.format.name):
                 picture = self._reformat(picture, between, matrix, plan)
             picture = self._reformat(picture, TARGET_BY_DEPTH[plan.bit_depth], matrix, plan)
-        dtype = np.dtype(np.uint8 if plan.bit_depth == 8 else np.uint16)
-        y, u, v = (view_plane(plane, dtype).copy() for plane in picture.planes[:3])
+        if plan.bit_depth == 8:
+            y, u, v = (view_plane(plane, np.dtype(np.uint8)).copy() for plane in picture.planes[:3])
+        else:
+            # Words of raw video may be larger than 10 bits allow; the codec relies on the range.
+            top = np.uint16(2**plan.bit_depth - 1)
+            views = (view_plane(plane, np.dtype(np.uint16)) for plane in picture.planes[:3])
+            y, u, v = (np.minimum(view, top) for view in views)
         return y, u, v
 
     def _reformat(self, picture: VideoFrame, target: str, matrix: int, plan: Conversion) -> VideoFrame:

@@ -190,6 +190,13 @@ def test_y4m_on_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     assert warnings == []
 
 
+def test_words_beyond_ten_bits_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = np.array([0, 1023, 1024, 65535] * 6, "<u2").tobytes()
+    feed(monkeypatch, b"YUV4MPEG2 W4 H4 F25:1 Ip A0:0 C420p10 XYSCSS=420P10\nFRAME\n" + words)
+    _, frames, _ = read("-")
+    assert frames[0].y[0].tolist() == [0, 1023, 1023, 1023]
+
+
 def test_matroska_on_standard_input_says_that_sound_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     feed(monkeypatch, media.make_mkv_with_everything(tmp_path / "a.mkv").read_bytes())
     _, frames, warnings = read("-")
