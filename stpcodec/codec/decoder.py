@@ -69,6 +69,8 @@ def decode(
             target's name, and what was there before still does.
     """
     format_name = output_format(target)
+    if str(source) == STANDARD_STREAM:
+        raise UsageError("a .stp file has its index at the end and cannot be read from a pipe; name the file")
     check_target(target, source=source, overwrite=overwrite)
     with (
         StpReader(source) as stream,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from stpcodec.codec.output import CheckedFile
-from stpcodec.container import StpReader
+from stpcodec.container import Segment, StpReader, StpWriter, StreamHeader
 from tests.cli.conftest import Outcome, Run
 from tests.codec.clips import pictures, write_sound, write_video, write_y4m
 
@@ -239,3 +241,53 @@ class TestDecode:
         source.write_bytes(stp.read_bytes())
         assert_refused(run("decode", source, source, "--overwrite", "-q"), 2, "same file")
         assert source.read_bytes() == stp.read_bytes()
+
+    def test_forged_streams_with_right_checksums(self, stp: Path, tmp_path: Path, run: Run) -> None:
+        """Whoever can compute a checksum can write any bytes: an error of ours, or bytes the coder never looks at."""
+        with StpReader(stp) as stream:
+            header, segment = stream.header, stream.read_segment(0)
+        rewrite(tmp_path / "sound.stp", header, segment)
+        assert run("decode", tmp_path / "sound.stp", tmp_path / "sound.y4m", "-q").code == 0
+        sound = (tmp_path / "sound.y4m").read_bytes()
+        random = Random(5)
+        refused = 0
+        for number in range(12):
+            chunks = list(segment.chunks)
+            index = random.randrange(len(chunks))
+            streams = list(chunks[index].streams)
+            victim = random.randrange(len(streams))
+            streams[victim] = forged(streams[victim], number % 4, random)
+            chunks[index] = replace(chunks[index], streams=tuple(streams))
+            source, target = tmp_path / "forged.stp", tmp_path / "out.y4m"
+            rewrite(source, header, replace(segment, chunks=tuple(chunks)))
+            outcome = run("decode", source, target, "-q")
+            if outcome.code == 0:
+                assert target.read_bytes() == sound
+                target.unlink()
+                continue
+            refused += 1
+            assert_refused(outcome, 3, "segment at frame 0")
+            assert run("verify", source).code == 4
+            assert names(tmp_path) == {"sound.stp", "sound.y4m", "forged.stp"}
+        assert refused >= 8
+
+
+def rewrite(path: Path, header: StreamHeader, segment: Segment) -> None:
+    with path.open("wb") as file:
+        writer = StpWriter(file)
+        writer.write_header(header)
+        writer.write_segment(segment)
+        writer.finish()
+
+
+def forged(stream: bytes, kind: int, random: Random) -> bytes:
+    match kind:
+        case 0:
+            place = random.randrange(len(stream))
+            return stream[:place] + bytes([stream[place] ^ 1 << random.randrange(8)]) + stream[place + 1 :]
+        case 1:
+            return stream[: random.randrange(len(stream))]
+        case 2:
+            return random.randbytes(random.randrange(200))
+        case _:
+            return stream + random.randbytes(1 + random.randrange(50))
