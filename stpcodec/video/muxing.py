@@ -25,7 +25,7 @@ from stpcodec.video.tags import content_tags, needs_free_tags, track_tags
 
 # A file that begins later than this (a broadcast recording) is moved to zero: players would show the gap.
 _LATEST_START_SECONDS = 10
-_ASPECT_IN_STREAM = {"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "vp9"}
+_ASPECT_IN_STREAM = {"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg"}
 
 
 def _track_timescale(time_base: Fraction) -> int:
@@ -104,8 +104,8 @@ class ContainerWriter:
             self._sidecar.close()
         try:
             self._output.close()
-        except (av.FFmpegError, OSError, ValueError):
-            pass  # the reason for aborting is already being reported
+        except Exception:
+            pass  # writes the index, which fails as the file did; that reason is already being reported
 
     def _container_options(self) -> dict[str, str]:
         # MP4 writes edit lists for what starts before zero, Matroska may keep negative times: neither needs

@@ -81,6 +81,7 @@ class Track:
 
     output: Stream
     adapt: Adapt
+    timeless: bool = False  # a cover picture: at zero, wherever the rest moves
     last_dts: int | None = None
 
     def place(self, packet: Packet, shift: Fraction) -> Packet | None:
@@ -88,6 +89,9 @@ class Track:
         adapted = self.adapt(packet)
         if adapted is None:
             return None
+        adapted.stream = self.output
+        if self.timeless:
+            return adapted
         ticks = round(shift / (fraction(adapted.time_base) or 1))
         if adapted.pts is not None:
             adapted.pts -= ticks
@@ -98,7 +102,6 @@ class Track:
                 adapted.dts = self.last_dts + 1
                 adapted.pts = max(adapted.dts, adapted.pts or 0)
             self.last_dts = adapted.dts
-        adapted.stream = self.output
         return adapted
 
 
@@ -109,7 +112,7 @@ def add_copy(target: OutputContainer, stream: Stream, tags: dict[str, str]) -> T
     output.metadata.update(tags)
     output.disposition = stream.disposition
     if is_cover(stream):
-        return Track(output, _cover_packet)
+        return Track(output, _cover_packet, timeless=True)
     return Track(output, _drop_gaps if codec_name(stream) == "mov_text" else _as_it_is)
 
 

@@ -190,6 +190,26 @@ def test_a_part_takes_its_part_of_everything(everything: Path, tmp_path: Path, s
     assert abs(after.chapters[1][1] - (end - origin)) <= half
 
 
+def test_a_part_keeps_cover_and_font(matroska: Path, tmp_path: Path) -> None:
+    sidecar = tmp_path / "sidecar"
+    assert extract_sidecar(matroska, sidecar)
+    for name in ("part.mp4", "part.mkv"):
+        with VideoReader(matroska) as reader:
+            chosen = [f for f in reader if f.pts >= 600]
+            with VideoWriter(
+                tmp_path / name, reader.info, sidecar=sidecar, start_seconds=0.6, warn=lambda _: None
+            ) as writer:
+                for frame in chosen:
+                    writer.write(frame)
+        after = media.probe(tmp_path / name)
+        assert after.video_times[0] == 0
+        assert len(after.video_times) == len(chosen)
+        cover = [t for t in after.tracks if t.disposition & av.stream.Disposition.attached_pic]
+        assert [t.packets for t in cover] == [(media.cover_picture(),)]
+        assert len(after.of("attachment")) == (1 if name.endswith("mkv") else 0)
+        assert 0 <= after.of("audio")[0].times[0][0] < Fraction(1, 40)
+
+
 def test_memory_does_not_grow_with_a_long_sidecar(tmp_path: Path) -> None:
     """Sound is interleaved with the pictures, not collected until the end."""
     source = media.make_sound_and_video(tmp_path / "a.mkv", seconds=6)

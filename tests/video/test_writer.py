@@ -75,6 +75,18 @@ def test_times_are_exact(tmp_path: Path, suffix: str) -> None:
     assert info.duration_seconds == pytest.approx(float(sum(expected[-1])), abs=0.002)
 
 
+@pytest.mark.parametrize("rate", [Fraction(30000, 1001), Fraction(24000, 1001), Fraction(60), Fraction(25, 2)])
+def test_a_frame_as_the_unit_of_time(tmp_path: Path, rate: Fraction) -> None:
+    """As y4m counts: one unit is 1001/30000 s."""
+    info = replace(INFO, time_base=1 / rate, average_rate=rate)
+    with VideoWriter(tmp_path / "a.mp4", info) as writer:
+        for index, frame in enumerate(frames(info, 10)):
+            writer.write(replace(frame, pts=index, duration=1))
+    found, decoded = read(tmp_path / "a.mp4")
+    assert [f.pts * found.time_base for f in decoded] == [index / rate for index in range(10)]
+    assert found.average_rate == rate
+
+
 def test_matroska_rounds_to_milliseconds_and_says_so(tmp_path: Path) -> None:
     warnings = write(tmp_path / "a.mkv")
     assert [w for w in warnings if "milliseconds" in w] == warnings != []
@@ -183,7 +195,7 @@ def test_mirrored_pictures_and_field_order_survive(tmp_path: Path) -> None:
 
 
 def test_a_late_start_is_kept_and_a_very_late_one_moved(tmp_path: Path) -> None:
-    for start, kept in ((2 * 90000, True), (100 * 90000, False)):
+    for start, kept in ((2 * 90000, True), (3003, True), (100 * 90000, False)):
         warnings: list[str] = []
         with VideoWriter(tmp_path / "a.mp4", INFO, warn=warnings.append) as writer:
             for frame in frames(INFO):
