@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 # Read by OpenMP when torch loads. Small tensors run slower on many threads than on one, and CI machines have
 # two cores; a test about thread counts sets its own with torch.set_num_threads.
@@ -38,3 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError("STPCODEC_REQUIRE_CUDA=1 but torch sees no CUDA device")
     for item in marked:
         item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported weights file of a very small learned model with random networks (tests/tiny_model.py)."""
+    from tests.tiny_model import write_tiny_weights  # loads torch: only for those who ask
+
+    return write_tiny_weights(tmp_path_factory.mktemp("tiny"))

@@ -74,7 +74,8 @@ class ChunkCodec:
         transform = self._transform(history)
         if count < 1 or count > transform.frames:
             raise ValueError(f"a chunk of {count} frames; this one holds 1 to {transform.frames}")
-        height, width = frames.height, frames.width
+        if frames.height % PATCH or frames.width % PATCH:
+            raise ValueError(f"frames of {frames.width}×{frames.height} are not padded to multiples of {PATCH}")
         coder = SymbolEncoder()
         motion, still = None, 0
         reference = None if history is None else history.reference
@@ -91,8 +92,6 @@ class ChunkCodec:
         decoded = transform.synthesise(y_hat / SIXTEENTHS, quality, context)[slice(0, count)]
         latents = ChunkLatents(to_integers(y_hat[0]), to_integers(z[0]), motion, count, quality, mode)
         streams = (bytes((quality - asked + OFFSET_ZERO, mode | still)), coder.finish())
-        if height % PATCH or width % PATCH:
-            raise ValueError(f"frames of {width}×{height} are not padded to multiples of {PATCH}")
         return EncodedChunk(streams, latents, History(decoded[slice(count - 1, count)], latents), decoded)
 
     @torch.inference_mode()

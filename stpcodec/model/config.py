@@ -33,10 +33,13 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if not isinstance(value, int) or not 0 <= value <= 4096:
-                raise ModelError(f"model configuration: {name} is {value!r}, expected an integer from 0 to 4096")
-        if self.frames < 1 or self.frames > 16:
-            raise ModelError(f"model configuration: frames is {self.frames}, expected 1 to 16")
+            smallest, largest = (0, 64) if name.endswith("depth") else (1, 16 if name == "frames" else 4096)
+            if not isinstance(value, int) or not smallest <= value <= largest:
+                raise ModelError(
+                    f"model configuration: {name} is {value!r}, expected an integer from {smallest} to {largest}"
+                )
+        if self.prior_steps not in (2, 4):
+            raise ModelError(f"model configuration: prior_steps is {self.prior_steps}, expected 2 or 4")
 
 
 @dataclass(frozen=True)

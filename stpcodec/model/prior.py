@@ -30,6 +30,14 @@ INDEX_PER_UNIT = 8
 """Scale indices per 1.0 of the prior's output: sixteen integer steps are eight indices."""
 
 
+def power_of_two(exponent: Tensor) -> Tensor:
+    """2**exponent for integer-valued floats from -126 to 127, from the bits of a float32: exact on every device.
+
+    torch.exp2 may be off by two units in the last place on a GPU, which the floors below would turn into integers.
+    """
+    return ((exponent.int() + 127) << 23).view(torch.float32)
+
+
 class IntegerLayer(nn.Module):
     """A 1×1 or depthwise 3×3 layer: integers in sixteenths to integers in sixteenths, unclamped.
 
@@ -55,7 +63,7 @@ class IntegerLayer(nn.Module):
         largest = self.weight.detach().abs().amax(1, keepdim=True).clamp(min=2.0**-20)
         # frexp is exact: largest < 2**exponent, so weight·2**(7 - exponent) < 128.
         shift = (7 - torch.frexp(largest).exponent).clamp(0, 12).float()
-        factor = torch.exp2(shift)
+        factor = power_of_two(shift)
         weight = round_through(self.weight * factor).clamp(-LIMIT, LIMIT)
         bias = round_through(self.bias[:, None] * (SIXTEENTHS * factor))
         return weight, bias, shift
@@ -73,16 +81,17 @@ class IntegerLayer(nn.Module):
             total = total.flatten(2)
         else:
             total = weight @ x.flatten(2)
-        half = torch.exp2(shift - 1).floor()
-        result = floor_through((total + bias + half) * torch.exp2(-shift))
+        half = power_of_two(shift - 1).floor()
+        result = floor_through((total + bias + half) * power_of_two(-shift))
         return result.view(batch, -1, height, width)
 
     def check_exact(self, name: str) -> None:
         """Raises ModelError when the largest possible sum could reach 2**24."""
         weight, bias, shift = self.integers()
-        largest = weight.abs().sum(1, keepdim=True) * LIMIT + bias.abs() + torch.exp2(shift)
+        largest = weight.abs().sum(1, keepdim=True) * LIMIT + bias.abs() + power_of_two(shift)
         if not bool((largest < EXACT).all()):
-            raise ModelError(f"{name}: a sum of the integer prior can reach {int(largest.max())} >= 2**24; retrain it")
+            found = float(largest.detach().max())
+            raise ModelError(f"{name}: a sum of the integer prior can reach {found:.0f}, 2**24 is too much; retrain it")
 
 
 def activate(x: Tensor) -> Tensor:

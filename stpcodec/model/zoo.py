@@ -112,21 +112,27 @@ def load_weights(path: Path, *, device: torch.device, dtype: torch.dtype = torch
 
 def _read(path: Path) -> tuple[StpNetwork, dict[str, torch.Tensor], str]:
     """(network, tables, sha256) of a weights file."""
-    if os.path.getsize(path) > LARGEST_FILE:
-        raise ModelError(f"{path}: {os.path.getsize(path)} bytes; weights files have at most {LARGEST_FILE}")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     try:
+        if os.path.getsize(path) > LARGEST_FILE:
+            raise ModelError(f"{path}: {os.path.getsize(path)} bytes; weights files have at most {LARGEST_FILE}")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
         with safe_open(path, framework="pt") as file:
             config = ModelConfig.from_json((file.metadata() or {}).get("config", ""))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path}: not a weights file ({error})") from error
     extra = {key: tensors.pop(key) for key in list(tensors) if key.startswith("tables.")}
-    network = StpNetwork(config)
+    for key, value in tensors.items():
+        if not bool(value.isfinite().all()):
+            raise ModelError(f"{path}: {key} holds infinite values or none at all; the training run has diverged")
+    # On "meta" nothing is allocated or drawn: sizes come from the configuration, memory only from the file.
+    with torch.device("meta"):
+        network = StpNetwork(config)
     try:
-        network.load_state_dict({key: value.float() for key, value in tensors.items()})
+        network.load_state_dict({key: value.float() for key, value in tensors.items()}, assign=True)
     except RuntimeError as error:
-        raise ModelError(f"{path}: its tensors do not fit its configuration; {str(error).splitlines()[0]}") from error
+        detail = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path}: its tensors do not fit its configuration; {detail}") from error
     return network, extra, digest
 
 

@@ -28,7 +28,7 @@ from stpcodec.model.motion_tables import (
     tables_from_counts,
 )
 from stpcodec.model.network import StpNetwork
-from stpcodec.model.prior import IntegerLayer
+from stpcodec.model.prior import IntegerLayer, power_of_two
 from stpcodec.model.rates import lagrange_lambda
 from stpcodec.training.cache import split_planes
 from stpcodec.training.dataset import ClipDataset, PictureDataset
@@ -157,5 +157,5 @@ def _snapped_prior(network: StpNetwork) -> dict[str, Tensor]:
     for name, layer in network.named_modules():
         if isinstance(layer, IntegerLayer):
             weight, _, shift = layer.integers()
-            snapped[f"{name}.weight"] = weight.detach() * torch.exp2(-shift)
+            snapped[f"{name}.weight"] = weight.detach() * power_of_two(-shift)
     return snapped

@@ -120,11 +120,10 @@ def test_noise_as_a_stream(stream: bytes) -> None:
 def decode_or_refuse(stream: bytes, index: np.ndarray) -> None:
     try:
         decoded = SymbolDecoder(stream).decode(TABLES, index)
-    except CorruptFile as error:
-        assert "\n" not in str(error)
-    else:
-        assert decoded.shape == index.shape
-        assert np.abs(decoded).max() <= LARGEST_VALUE
+    except CorruptFile:
+        return
+    assert decoded.shape == index.shape
+    assert np.abs(decoded).max() <= LARGEST_VALUE
 
 
 def test_an_endless_number_is_refused() -> None:

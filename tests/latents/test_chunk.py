@@ -44,8 +44,8 @@ def test_hash_is_pinned() -> None:
 def test_hash_follows_the_format() -> None:
     """FORMAT.md, latents hash, by hand."""
     chunk = latents()
-    text = b"y(2, 3, 4)q50m0n3" + bytes().join(value.to_bytes(4, "little", signed=True) for value in range(-7, 17))
-    text += b"z(1, 2, 2)q50m0n3" + bytes().join(value.to_bytes(4, "little") for value in range(4))
+    text = b"y(2, 3, 4)q50m0n3" + b"".join(value.to_bytes(4, "little", signed=True) for value in range(-7, 17))
+    text += b"z(1, 2, 2)q50m0n3" + b"".join(value.to_bytes(4, "little") for value in range(4))
     text += b"motion(3, 2, 2, 2)q50m0n3" + bytes(4 * 24)
     assert digest(chunk) == xxhash.xxh3_128(text).hexdigest()
 
