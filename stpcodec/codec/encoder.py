@@ -19,7 +19,7 @@ from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
 from stpcodec.codec.models import LoadedCodec, load_codec, thread_limit
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.prefetch import prefetched
-from stpcodec.codec.segments import SegmentBuilder, SegmentCodec
+from stpcodec.codec.segments import SegmentCodec, SegmentStream
 from stpcodec.codec.sidecars import write_sidecar
 from stpcodec.codec.stream import stream_header
 from stpcodec.codec.tiling import choose_tile
@@ -105,9 +105,8 @@ def encode(
         writer.write_header(header)
         sidecar_bytes = write_sidecar(writer, source, output, warn=warn)
 
-        watch = _Watch(output, writer, info.frame_count_estimate, progress=progress, warn=warn)
-        segments = SegmentCodec(header, loaded.codec, loaded.device)
-        segment: SegmentBuilder | None = None
+        segments = SegmentStream(SegmentCodec(header, loaded.codec, loaded.device), writer.write_segment)
+        watch = _Watch(output, info.frame_count_estimate, fixed_bytes=writer.bytes_written, warn=warn)
         parts = chunks(
             reader,
             chunk_frames=loaded.codec.chunk_frames,
@@ -116,14 +115,11 @@ def encode(
         )
         with prefetched(parts) as parts_ahead:
             for chunk in parts_ahead:
-                if segment is None or chunk.opens_segment:
-                    watch.close(segment)
-                    segment = segments.open(first_frame=watch.frames)
-                segment.add(chunk.frames)
-                watch.after(len(chunk.frames))
-        if segment is None:
+                segments.add(chunk.frames, opens_segment=chunk.opens_segment)
+                progress(watch.look(segments, writer))
+        if not segments.frames:
             raise InputError(f"{source}: holds no video frame; is the file complete?")
-        watch.close(segment)
+        segments.finish()
         writer.finish()
 
         elapsed_seconds = watch.elapsed_seconds
@@ -132,11 +128,11 @@ def encode(
             output.flush()
             psnr_db = _verify(source, output, loaded, strict=strict, progress=progress)
         return EncodeReport(
-            frames=watch.frames,
-            segments=watch.segments,
+            frames=segments.frames,
+            segments=segments.segments,
             bytes_written=writer.bytes_written,
             sidecar_bytes=sidecar_bytes,
-            bits_per_pixel=8 * (writer.bytes_written - sidecar_bytes) / (watch.frames * info.width * info.height),
+            bits_per_pixel=8 * (writer.bytes_written - sidecar_bytes) / (segments.frames * info.width * info.height),
             elapsed_seconds=elapsed_seconds,
             model=loaded.model,
             device=str(loaded.device),
@@ -154,52 +150,39 @@ def _check_options(source: str | Path, target: str | Path, *, quality: int, segm
 
 
 class _Watch:
-    """Counts what was done, reports it, and warns once when the disk will not hold the rest."""
+    """How far the encode is; warns once when the disk will not hold the rest."""
 
-    def __init__(
-        self,
-        output: OutputFile,
-        writer: StpWriter,
-        frames_total: int | None,
-        *,
-        progress: ProgressCallback,
-        warn: Warn,
-    ) -> None:
-        self._output, self._writer, self._frames_total = output, writer, frames_total
-        self._progress, self._warn = progress, warn
+    def __init__(self, output: OutputFile, frames_total: int | None, *, fixed_bytes: int, warn: Warn) -> None:
+        self._output, self._frames_total, self._fixed_bytes = output, frames_total, fixed_bytes
+        self._warn: Warn | None = warn
         self._start = time.monotonic()
-        self._warned = False
-        self.frames = 0
-        self.segments = 0
 
     @property
     def elapsed_seconds(self) -> float:
         return time.monotonic() - self._start
 
-    def after(self, frame_count: int) -> None:
-        self.frames += frame_count
-        self._progress(
-            Progress("encode", self.frames, self._frames_total, self._writer.bytes_written, self.elapsed_seconds)
+    def look(self, segments: SegmentStream, writer: StpWriter) -> Progress:
+        event = Progress(
+            phase="encode",
+            frames_done=segments.frames,
+            frames_total=self._frames_total,
+            bytes_written=writer.bytes_written + segments.pending_bytes,
+            elapsed_seconds=self.elapsed_seconds,
+            fixed_bytes=self._fixed_bytes,
         )
+        if segments.segments > 1:  # before, the dear first frame weighs too much in the prediction
+            self._check_space(event)
+        return event
 
-    def close(self, segment: SegmentBuilder | None) -> None:
-        """Write a complete segment, if there is one."""
-        if segment is None:
-            return
-        self._writer.write_segment(segment.close())
-        self.segments += 1
-        self._check_space()
-
-    def _check_space(self) -> None:
-        event = Progress("encode", self.frames, self._frames_total, self._writer.bytes_written, self.elapsed_seconds)
+    def _check_space(self, event: Progress) -> None:
         free, predicted = self._output.free_bytes(), event.predicted_bytes
-        if self._warned or free is None or predicted is None or predicted - event.bytes_written <= free:
+        if self._warn is None or free is None or predicted is None or predicted - event.bytes_written <= free:
             return
-        self._warned = True
         self._warn(
             f"{self._output.name}: will have about {predicted / 1e6:.0f} MB, and {free / 1e6:.0f} MB are "
             f"free; free some space while this runs"
         )
+        self._warn = None
 
 
 def _verify(

@@ -12,7 +12,8 @@ class Progress:
 
     phase: "encode", "decode" or "verify".
     frames_total: None where unknown (a stream); for sources that do not count their frames, an estimate.
-    bytes_written: into the output so far; 0 where nothing is written.
+    bytes_written: coded so far, 0 where nothing is written; fixed_bytes: of them those that do not grow with
+    the frames (sound and other streams).
     """
 
     phase: str
@@ -20,6 +21,7 @@ class Progress:
     frames_total: int | None
     bytes_written: int
     elapsed_seconds: float
+    fixed_bytes: int = 0
 
     @property
     def frames_per_second(self) -> float:
@@ -30,7 +32,8 @@ class Progress:
         """Size of the complete output if the rest costs what the frames so far did."""
         if not self.frames_total or not self.frames_done or not self.bytes_written:
             return None
-        return round(self.bytes_written * max(1.0, self.frames_total / self.frames_done))
+        growing = self.bytes_written - self.fixed_bytes
+        return self.fixed_bytes + round(growing * max(1.0, self.frames_total / self.frames_done))
 
     @property
     def eta_seconds(self) -> float | None:

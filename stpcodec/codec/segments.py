@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -105,8 +105,8 @@ class SegmentBuilder:
         self._durations: list[int] = []
 
     @property
-    def frame_count(self) -> int:
-        return len(self._pts)
+    def coded_bytes(self) -> int:
+        return sum(len(stream) for chunk in self._chunks for stream in chunk.streams)
 
     def add(self, frames: Sequence[Frame]) -> None:
         """Code one chunk: a single frame when it is the first, at most the codec's `chunk_frames` later."""
@@ -129,6 +129,37 @@ class SegmentBuilder:
             chunks=tuple(self._chunks),
             latents_hash=self._hasher.digest(),
         )
+
+
+class SegmentStream:
+    """Chunks in, segments out: each is handed to `write` when it is complete.
+
+    frames, segments: begun so far. pending_bytes: coded, but not handed on yet.
+    """
+
+    def __init__(self, codec: SegmentCodec, write: Callable[[Segment], object]) -> None:
+        self._codec, self._write = codec, write
+        self._open: SegmentBuilder | None = None
+        self.frames = 0
+        self.segments = 0
+
+    def add(self, frames: Sequence[Frame], *, opens_segment: bool) -> None:
+        if opens_segment or self._open is None:
+            self.finish()
+            self._open = self._codec.open(self.frames)
+            self.segments += 1
+        self._open.add(frames)
+        self.frames += len(frames)
+
+    def finish(self) -> None:
+        """Hand on the last segment. Does nothing when there is none."""
+        if self._open is not None:
+            self._write(self._open.close())
+            self._open = None
+
+    @property
+    def pending_bytes(self) -> int:
+        return self._open.coded_bytes if self._open is not None else 0
 
 
 def _where(segment: Segment) -> str:

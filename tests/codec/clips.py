@@ -14,20 +14,26 @@ Triple = tuple[np.ndarray, np.ndarray, np.ndarray]
 def pictures(
     count: int, *, height: int = 48, width: int = 64, bit_depth: int = 8, cut_at: int | None = None
 ) -> list[Triple]:
-    """A textured plane moving one sample a frame; from frame `cut_at` on an inverted one: a scene cut."""
-    rows, columns = np.mgrid[0:height, 0 : width + count]
-    texture = 0.5 + 0.2 * np.sin(columns / 5) + 0.2 * np.sin(rows / 7 + columns / 11)
+    """A textured plane moving one sample a frame; from frame `cut_at` on another scene."""
+    scenes = [_texture(height, width + count, seed) for seed in (1, 2)]
     half = ((height + 1) // 2, (width + 1) // 2)
     found = []
     for index in range(count):
-        luma = texture[:, index : index + width]
-        inverted = cut_at is not None and index >= cut_at
-        luma = 1 - luma**2 if inverted else luma
-        chroma = np.full(half, 0.7 if inverted else 0.4) + 0.1 * np.sin(np.arange(half[1]) / 4 + index / 3)
+        second = cut_at is not None and index >= cut_at
+        luma = scenes[second][:, index : index + width]
+        chroma = np.full(half, 0.7 if second else 0.4) + 0.1 * np.sin(np.arange(half[1]) / 4 + index / 3)
         triple = [np.rint(plane * ((1 << bit_depth) - 1)) for plane in (luma, chroma, 1 - chroma)]
         kind = np.uint8 if bit_depth == 8 else np.uint16
         found.append((triple[0].astype(kind), triple[1].astype(kind), triple[2].astype(kind)))
     return found
+
+
+def _texture(height: int, width: int, seed: int) -> np.ndarray:
+    """Smooth waves of random directions, in [0.1, 0.9]."""
+    random = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0:height, 0:width]
+    waves = [np.sin(rows * a + columns * b + c) for a, b, c in random.uniform(-0.5, 0.5, (6, 3)) * (1, 1, 6)]
+    return 0.5 + 0.4 * np.clip(sum(waves) / 3, -1, 1)
 
 
 def y4m(frames: list[Triple], *, rate: Fraction = Fraction(25)) -> bytes:

@@ -12,6 +12,11 @@ def test_prediction_and_eta_follow_from_the_share_done() -> None:
     assert event.eta_seconds == pytest.approx(15.0)
 
 
+def test_sound_does_not_grow_with_the_frames() -> None:
+    event = Progress("encode", 25, 100, bytes_written=1000, elapsed_seconds=5.0, fixed_bytes=600)
+    assert event.predicted_bytes == 600 + 4 * 400
+
+
 def test_what_is_unknown_is_none() -> None:
     event = Progress("encode", frames_done=25, frames_total=None, bytes_written=1000, elapsed_seconds=5.0)
     assert event.predicted_bytes is None
