@@ -38,7 +38,7 @@ DEFAULT_SEED = 5
 
 
 def tiny_network(seed: int = DEFAULT_SEED, config: ModelConfig = TINY) -> StpNetwork:
-    """Low frequencies as the linear path, and noise wherever training would start at zero, so that every part counts."""
+    """Low frequencies as the linear path, noise where training would start at zero: every part counts."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = StpNetwork(config)
