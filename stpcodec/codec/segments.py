@@ -13,11 +13,8 @@ from stpcodec.codec.samples import to_planes, to_samples
 from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.container import Chunk, Segment, StreamHeader
 from stpcodec.errors import CorruptFile, CorruptSegment
+from stpcodec.patches.padding import padded_size
 from stpcodec.video.frames import Frame
-
-
-def padded(size: int, multiple: int) -> int:
-    return -(-size // multiple) * multiple
 
 
 @dataclass(frozen=True)
@@ -30,11 +27,13 @@ class SegmentCodec:
 
     @property
     def tiled(self) -> TiledCodec:
-        header, multiple = self.header, self.codec.alignment
+        """Raises CorruptFile if the header's tiles cannot cover its frames."""
+        header = self.header
+        height, width = padded_size(header.height, header.width, self.codec.alignment)
         return TiledCodec(
             self.codec,
-            height=padded(header.height, multiple),
-            width=padded(header.width, multiple),
+            height=height,
+            width=width,
             tile=header.tile,
             overlap=header.tile_overlap,
             quality=header.quality,

@@ -41,6 +41,9 @@ def choose_tile(height: int, width: int, requested: int, multiple: int) -> tuple
     return requested, OVERLAP
 
 
+_MOST_TILES = 1 << 16
+
+
 @dataclass(frozen=True)
 class TileLatents:
     """The integers of one tile of one chunk."""
@@ -52,17 +55,23 @@ class TileLatents:
 class TiledCodec:
     """`ChunkCodec` over all tiles of frames of one size. The order of tiles is that of `plan_tiles`.
 
-    height, width: of the padded planes (multiples of the codec's alignment).
+    height, width: of the padded planes (multiples of the codec's alignment). Raises CorruptFile for tiles that
+    `choose_tile` would not have chosen and that do not work.
     """
 
     def __init__(self, codec: ChunkCodec, *, height: int, width: int, tile: int, overlap: int, quality: int) -> None:
         self.codec = codec
         self.height, self.width = height, width
         self.quality = quality
+        self.tiles = [Tile(0, 0, height, width)]
         if tile:
-            self.tiles = plan_tiles(height, width, tile=tile, overlap=overlap, multiple=codec.alignment)
-        else:
-            self.tiles = [Tile(0, 0, height, width)]
+            # What a file asks for is not to be trusted: tiny tiles would make millions.
+            if (-(-height // max(1, tile - overlap))) * (-(-width // max(1, tile - overlap))) > _MOST_TILES:
+                raise CorruptFile(f"tiles of {tile} with {overlap} overlap for {width}x{height}; the file is damaged")
+            try:
+                self.tiles = plan_tiles(height, width, tile=tile, overlap=overlap, multiple=codec.alignment)
+            except UsageError as error:
+                raise CorruptFile(f"its tiles cannot cover its frames ({error}); the file is damaged") from error
 
     @torch.no_grad()
     def encode(

@@ -54,6 +54,12 @@ def test_tiles_predict_from_their_own_history_and_blend_to_the_picture() -> None
         assert float((ours.u - theirs.u).abs().max()) < 1 / 512
 
 
+@pytest.mark.parametrize(("tile", "overlap"), [(1, 0), (16, 15), (32, 31)])
+def test_tiles_from_a_hostile_header_are_refused(tile: int, overlap: int) -> None:
+    with pytest.raises(CorruptFile, match="damaged"):
+        TiledCodec(FakeChunkCodec(), height=16384, width=16384, tile=tile, overlap=overlap, quality=50)  # type: ignore[arg-type]
+
+
 def test_streams_that_cannot_be_shared_out_are_corrupt() -> None:
     codec = TiledCodec(FakeChunkCodec(), height=192, width=320, tile=128, overlap=64, quality=100)  # type: ignore[arg-type]
     with pytest.raises(CorruptFile, match="tiles"):
