@@ -61,16 +61,18 @@ def _run(
 ) -> Tensor:  # fmt: skip
     prior = transform.prior
     level = torch.tensor([quality], device=z.device)
-    seen = None if previous is None else compand(previous.to(z.device))
-    features = prior.begin(z, seen, level, size)
-    y = torch.zeros(1, transform.latents, *size, device=z.device)
-    for number in range(prior.steps):
-        known = compand(y) if number else None
-        index, mean = prior.step(number, features, known, level)
-        part = prior.mask(number, *size, device=z.device)
-        here, centre = index[0][part], mean[0][part]
-        y[0][part] = SIXTEENTHS * symbols_of(centre, here, part) + centre
-    return y
+    # A caller's own mixed precision would round the prior's sums to eight bits.
+    with torch.autocast(z.device.type, enabled=False):
+        seen = None if previous is None else compand(previous.to(z.device))
+        features = prior.begin(z, seen, level, size)
+        y = torch.zeros(1, transform.latents, *size, device=z.device)
+        for number in range(prior.steps):
+            known = compand(y) if number else None
+            index, mean = prior.step(number, features, known, level)
+            part = prior.mask(number, *size, device=z.device)
+            here, centre = index[0][part], mean[0][part]
+            y[0][part] = SIXTEENTHS * symbols_of(centre, here, part) + centre
+        return y
 
 
 def _rows(hyper: np.ndarray) -> np.ndarray:

@@ -1,0 +1,177 @@
+"""Prior and entropy coder in step: what the encoder rounds, the decoder reads."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from stpcodec.codec.latent_coder import decode_latents, encode_latents
+from stpcodec.entropy.coder import SymbolDecoder, SymbolEncoder
+from stpcodec.entropy.tables import TableSet, gaussian_counts
+from stpcodec.errors import CorruptFile
+from stpcodec.latents.quantise import LARGEST_SYMBOL, SIXTEENTHS, scales
+from stpcodec.model.prior import IntegerPrior
+from stpcodec.model.transform import Model, Transform
+from stpcodec.model.zoo import load_model
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_weights: Path) -> Model:
+    return load_model(tiny_weights, device=CPU)
+
+
+@pytest.fixture(scope="module", params=["tiny intra", "tiny inter", "dct intra", "dct inter"])
+def transform(request: pytest.FixtureRequest, tiny: Model) -> Transform:
+    name, kind = request.param.split()
+    model = tiny if name == "tiny" else load_model("dct", device=CPU)
+    return model.intra if kind == "intra" else model.inter
+
+
+def draw(transform: Transform, size: tuple[int, int], spread: float, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """y in steps, z, and a previous chunk's latents in sixteenths."""
+    random = torch.Generator().manual_seed(seed)
+    y = torch.randn(1, transform.latents, *size, generator=random) * spread
+    largest = 7 if transform.uses_motion else 13
+    smallest = -7 if transform.uses_motion else 0
+    z = torch.randint(smallest, largest + 1, (1, *transform.hyper_shape(*size)), generator=random).float()
+    previous = (torch.randn(1, transform.latents, *size, generator=random) * 40).round()
+    return y, z, previous
+
+
+@pytest.mark.parametrize("spread", [0.3, 5.0, 3000.0])
+@given(height=st.integers(1, 5), width=st.integers(1, 5), quality=st.integers(1, 100), seed=st.integers(0, 1000))
+def test_round_trip(transform: Transform, spread: float, height: int, width: int, quality: int, seed: int) -> None:
+    y, z, previous = draw(transform, (height, width), spread, seed)
+    context = previous if transform.frames > 1 else None
+    coder = SymbolEncoder()
+    encoded = encode_latents(coder, transform, y, z, context, quality)
+    decoder = SymbolDecoder(coder.finish())
+    decoded, hyper = decode_latents(decoder, transform, (height, width), context, quality, CPU)
+    assert torch.equal(decoded, encoded)
+    assert torch.equal(hyper, z)
+    assert torch.equal(decoded, decoded.round()), "sixteenths are integers"
+
+
+def test_latents_are_off_by_half_a_step_or_silent(transform: Transform) -> None:
+    """Of the first step, whose prior is known from outside: symbols round, and scale index 0 means the mean itself."""
+    y, z, _ = draw(transform, (4, 4), 3.0, 1)
+    encoded = encode_latents(SymbolEncoder(), transform, y, z, None, 50)[0]
+    prior, level = transform.prior, torch.tensor([50])
+    index, mean = prior.step(0, prior.begin(z, None, level, (4, 4)), None, level)
+    first = prior.mask(0, 4, 4)
+    loud, silent = first & (index[0] > 0), first & (index[0] == 0)
+    assert loud.any()
+    assert torch.equal(encoded[silent], mean[0][silent])
+    assert ((encoded - y[0] * SIXTEENTHS).abs()[loud] <= SIXTEENTHS / 2 + 1e-3).all()
+
+
+def test_huge_latents_saturate(tiny: Model) -> None:
+    """A diverged network must not make an encoder write what no decoder accepts."""
+    y, z, _ = draw(tiny.intra, (2, 2), 1.0, 0)
+    coder = SymbolEncoder()
+    encoded = encode_latents(coder, tiny.intra, y * 1e9, z, None, 50)
+    assert encoded.abs().max() <= SIXTEENTHS * LARGEST_SYMBOL + 2047
+    decoded, _ = decode_latents(SymbolDecoder(coder.finish()), tiny.intra, (2, 2), None, 50, CPU)
+    assert torch.equal(decoded, encoded)
+
+
+def test_what_came_before_decides_the_tables(tiny: Model) -> None:
+    """Another previous chunk: the same bytes decode to other latents, or to none."""
+    y, z, previous = draw(tiny.inter, (4, 4), 5.0, 0)
+    coder = SymbolEncoder()
+    encoded = encode_latents(coder, tiny.inter, y, z, previous, 50)
+    data = coder.finish()
+    for wrong in (None, -previous):
+        try:
+            decoded, _ = decode_latents(SymbolDecoder(data), tiny.inter, (4, 4), wrong, 50, CPU)
+        except CorruptFile:
+            continue
+        assert not torch.equal(decoded, encoded)
+
+
+def test_every_step_sees_the_steps_before_it(tiny: Model) -> None:
+    """Changing one latent of the first step moves means or scales of later ones."""
+    y, z, _ = draw(tiny.intra, (4, 4), 5.0, 0)
+    first = tiny.intra.prior.mask(0, 4, 4)
+    other = y.clone()
+    other[0][first] += 20.0
+    plain = encode_latents(SymbolEncoder(), tiny.intra, y, z, None, 50)
+    moved = encode_latents(SymbolEncoder(), tiny.intra, other, z, None, 50)
+    # Remainders of later latents, modulo a step, are their means in sixteenths.
+    assert (plain[0][~first] % SIXTEENTHS != moved[0][~first] % SIXTEENTHS).any()
+
+
+def test_thread_count_does_not_matter(tiny: Model) -> None:
+    y, z, previous = draw(tiny.inter, (12, 20), 4.0, 0)
+    before, streams = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            coder = SymbolEncoder()
+            encode_latents(coder, tiny.inter, y, z, previous, 50)
+            streams.append(coder.finish())
+    finally:
+        torch.set_num_threads(before)
+    assert streams[0] == streams[1]
+
+
+def test_z_has_a_table_per_channel(tiny: Model) -> None:
+    z = torch.zeros(1, *tiny.intra.hyper_shape(4, 4))
+    z[0, 1] = 7
+    coder = SymbolEncoder()
+    encode_latents(coder, tiny.intra, torch.zeros(1, tiny.intra.latents, 4, 4), z, None, 50)
+    decoder = SymbolDecoder(coder.finish())
+    channels = np.arange(4, dtype=np.int32)[:, None, None]
+    assert decoder.decode(tiny.intra.z_tables, channels).flatten().tolist() == [0, 7, 0, 0]
+
+
+def integers(name: str, shape: tuple[int, ...]) -> Tensor:
+    """The same on every machine, whatever its random generators: -128..127 from a hash of the name."""
+    count = int(np.prod(shape))
+    data = hashlib.shake_256(name.encode()).digest(count)
+    return torch.from_numpy(np.frombuffer(data, np.int8).reshape(shape).copy()).float()
+
+
+def test_golden_bytes_of_the_learned_prior() -> None:
+    """Pinned: a prior of dyadic weights and latents that never lie between two symbols code to exactly these bytes.
+
+    Everything here is exact in float32, so a machine that fails this cannot read other machines' files.
+    """
+    prior = IntegerPrior(latents=10, hyper=4, width=12, depth=1, steps=4, previous=True)
+    with torch.no_grad():
+        for name, parameter in prior.named_parameters():
+            loud = 16 if "heads" in name else 64
+            parameter.copy_(integers(name, tuple(parameter.shape)) / (loud if parameter.ndim > 1 else 32))
+    offsets = {"join_quality": integers("join", (100, 12)), "index_quality": integers("index", (100, 10)) + 64}
+    prior.requires_grad_(False).freeze(offsets)
+    tables = TableSet(np.stack([gaussian_counts(float(scale), 60) for scale in scales()]))
+    z_tables = TableSet(np.stack([gaussian_counts(2.0 + channel, 7) for channel in range(4)]))
+    transform = cast(Transform, SimpleNamespace(
+        prior=prior, latents=10, frames=4, y_tables=tables, z_tables=z_tables, hyper_shape=lambda h, w: (4, 2, 3),
+    ))  # fmt: skip
+    y = integers("y", (1, 10, 7, 10)) / 8 + 1 / 64
+    z = (integers("z", (1, 4, 2, 3)) / 18).round()
+    previous = integers("previous", (1, 10, 7, 10)) * 3
+    coder = SymbolEncoder()
+    encoded = encode_latents(coder, transform, y, z, previous, 37)
+    data = coder.finish()
+    decoded, _ = decode_latents(SymbolDecoder(data), transform, (7, 10), previous, 37, CPU)
+    assert torch.equal(decoded, encoded)
+    assert encoded.unique().numel() > 300, "means and symbols of all kinds"
+    assert (len(data), hashlib.sha256(data).hexdigest()) == GOLDEN_BYTES
+    assert hashlib.sha256(encoded.int().numpy().astype("<i4").tobytes()).hexdigest() == GOLDEN_LATENTS
+
+
+GOLDEN_BYTES = (420, "5cc38c2b65e07a3f5fe3b9a1a8f25b9a5ad894d664149964231ba615eacb1de1")
+GOLDEN_LATENTS = "073cac8f7167db5ceb26e1a883a0077633bca03e860275d7a399ed1ceb190ddf"
