@@ -10,13 +10,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stpcodec.errors import UsageError
+
 CHANNELS = 96
 
 
 def pack(y: Tensor, u: Tensor, v: Tensor) -> Tensor:
     """y ``[N, H, W]``, u and v ``[N, H/2, W/2]``, H and W multiples of 8, to ``[N, 96, H/8, W/8]``."""
-    if y.shape[-2] % 8 or y.shape[-1] % 8 or u.shape != v.shape or u.shape[-2] * 2 != y.shape[-2]:
-        raise ValueError(f"planes {tuple(y.shape)}, {tuple(u.shape)}, {tuple(v.shape)} are not 4:2:0 in multiples of 8")
+    if (
+        y.shape[-2] % 8
+        or y.shape[-1] % 8
+        or u.shape != v.shape
+        or tuple(u.shape[-2:]) != (y.shape[-2] // 2, y.shape[-1] // 2)
+    ):
+        raise UsageError(f"planes {tuple(y.shape)}, {tuple(u.shape)}, {tuple(v.shape)} are not 4:2:0 in multiples of 8")
     chroma = torch.stack((u, v), 1)
     return torch.cat((F.pixel_unshuffle(y[:, None], 8), F.pixel_unshuffle(chroma, 4)), 1)
 
@@ -24,6 +31,6 @@ def pack(y: Tensor, u: Tensor, v: Tensor) -> Tensor:
 def unpack(packed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The inverse of `pack`."""
     if packed.shape[1] != CHANNELS:
-        raise ValueError(f"packed frames have {CHANNELS} channels, not {packed.shape[1]}")
+        raise UsageError(f"packed frames have {CHANNELS} channels, not {packed.shape[1]}")
     chroma = F.pixel_shuffle(packed[:, 64:], 4)
     return F.pixel_shuffle(packed[:, :64], 8)[:, 0], chroma[:, 0], chroma[:, 1]
