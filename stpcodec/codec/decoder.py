@@ -105,6 +105,7 @@ def decode(
                 sidecar=sidecar,
                 start_seconds=chosen.first_pts * time_base if partial else None,
                 end_seconds=None if end is None else chosen.end_pts * time_base,
+                name=str(target),
                 warn=warn,
             ) as video,
             prefetched(frames, depth=_FRAMES_AHEAD) as frames_ahead,
