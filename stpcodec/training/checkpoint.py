@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,12 @@ class Checkpoint:
         groups = [{"params": others, "scale": 1.0}, {"params": linear, "scale": LINEAR_RATE}]
         optimiser = torch.optim.Adam(groups, lr=learning_rate, betas=(0.9, 0.98))
         if self.optimiser_state is not None:
-            optimiser.load_state_dict(self.optimiser_state)
+            try:
+                optimiser.load_state_dict(self.optimiser_state)
+            except (ValueError, KeyError) as error:
+                raise ModelError(
+                    f"the checkpoint's optimiser is of another version ({error}); start a new run from its weights"
+                ) from error
         return optimiser
 
     @torch.no_grad()
@@ -80,8 +86,9 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint | None:
         network.load_state_dict(content.get("network", content["average"]))
         state = Checkpoint.fresh(network)
         state.average.load_state_dict(content["average"])
-    except (RuntimeError, KeyError, EOFError, OSError) as error:
-        raise ModelError(f"{path}: not a checkpoint of this version ({error}); move it away to start anew") from error
+    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError, OSError, TypeError, ValueError) as error:
+        detail = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path}: not a checkpoint of this version ({detail}); move it away to start anew") from error
     state.step, state.minutes = content["step"], content["minutes"]
     state.skipped, state.best_score = content["skipped"], content["best_score"]
     state.optimiser_state = content.get("optimiser")

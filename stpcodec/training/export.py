@@ -76,21 +76,22 @@ def _integers(observed: Tensor, expected: Tensor) -> Tensor:
 
 @torch.no_grad()
 def count_symbols(
-    network: StpNetwork, clips: ClipDataset, pictures: PictureDataset, *, batches: int, device: torch.device
-) -> dict[str, Tensor]:
-    """Runs the codec's loop over random crops and returns the y and z tables of both networks."""
+    network: StpNetwork, clips: ClipDataset, pictures: PictureDataset, *,
+    chunks: int, batches: int, device: torch.device,
+) -> dict[str, Tensor]:  # fmt: skip
+    """Runs the codec's loop over random crops, sequences of `chunks`; the y and z tables of both networks."""
     frames = network.config.inter.frames
     counters = {"intra": _Counter(network.config.intra.hyper), "inter": _Counter(network.config.inter.hyper)}
     for _ in range(batches):
         quality = 1 + 99 * torch.rand(clips_per_batch := 4, device=device)
         photo = pictures.pictures(clips_per_batch, device)
         counters["intra"].add(code_chunk(network.intra, pack_frames(photo, 1), quality, None, None))
-        sequence = clips.sequences(clips_per_batch, 2, device)
+        sequence = clips.sequences(clips_per_batch, chunks, device)
         first = sequence.frame_range(0, 1)
         coded = code_chunk(network.intra, pack_frames(first, 1), (quality + 8).clamp(max=100), None, None)
         counters["intra"].add(coded)
         reference, previous = unpack_frames(coded.packed, 1).clamp(), None
-        for chunk in range(2):
+        for chunk in range(chunks):
             target = sequence.frame_range(1 + chunk * frames, 1 + (chunk + 1) * frames)
             prediction, packed = predict(reference, sequence.fields[:, chunk])
             context = network.inter.context(prediction, packed)

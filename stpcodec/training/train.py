@@ -28,6 +28,9 @@ from stpcodec.training.step import sequence_loss
 from stpcodec.training.validate import validate, validation_batch
 
 
+VALIDATION_CROP = 256
+
+
 @dataclass(frozen=True)
 class TrainOptions:
     """What a run is made of. Times in minutes, sizes in luma samples."""
@@ -52,12 +55,17 @@ class TrainOptions:
     count_batches: int = 150
 
     def __post_init__(self) -> None:
-        if self.minutes <= 0:
+        if not self.minutes > 0:
             raise UsageError(f"--minutes is {self.minutes}; give a positive number of minutes to train")
         if self.part not in ("both", "intra", "inter"):
             raise UsageError(f"--part is {self.part}; train both, intra or inter")
-        if self.crop % 64:
+        if self.crop < 64 or self.crop % 64:
             raise UsageError(f"--crop is {self.crop}; it must be a multiple of 64")
+        if self.batch < 1 or self.chunks < 1 or self.pictures < 0:
+            raise UsageError(
+                f"--batch {self.batch} --chunks {self.chunks} --pictures {self.pictures}: "
+                f"a step needs at least one sequence of one chunk"
+            )
 
 
 def train_and_export(
@@ -71,9 +79,12 @@ def train_and_export(
         raise ModelError(f"{best}: the run left no best checkpoint; train for longer")
     clips = _prepare(folders, options.cache, say)
     network, frames = state.average.eval(), state.network.config.inter.frames
-    data = ClipDataset(clips, frames=frames, crop=options.crop, chunks=2, seed=options.seed + 7)
+    chunks = min(2, options.chunks)
+    data = ClipDataset(clips, frames=frames, crop=options.crop, chunks=chunks, seed=options.seed + 7)
     pictures = PictureDataset(clips, crop=options.crop, seed=options.seed + 8)
-    tables = count_symbols(network, data, pictures, batches=options.count_batches, device=options.device)
+    tables = count_symbols(
+        network, data, pictures, chunks=chunks, batches=options.count_batches, device=options.device
+    )
     return export_weights(network, tables, count_motion(data.clips, frames), options.run)
 
 
@@ -85,7 +96,7 @@ def train(
 
     Raises InputError when there is nothing to learn from. A run holds `last.pt` (everything needed to
     continue), `best.pt` (EMA weights of the best validation score) and `log.csv`. `poll` is called at every step
-    and may raise to end the run; its state is saved first.
+    and may raise to end the run. However it ends, its state is saved first.
     """
     torch.manual_seed(options.seed)
     options.run.mkdir(parents=True, exist_ok=True)
@@ -98,7 +109,7 @@ def train(
     seed = options.seed + (state.step if state else 0)
     data = ClipDataset(clips, frames=frames, crop=options.crop, chunks=options.chunks, seed=seed)
     pictures = PictureDataset(clips, crop=options.crop, seed=seed + 1)
-    held_out = ClipDataset(validation_clips, frames=frames, crop=256, chunks=options.chunks, seed=0)
+    held_out = _held_out(validation_clips, frames, options)
     held_batch = validation_batch(held_out, min(8, 2 * len(held_out.clips)), options.chunks, options.device)
     if state is None and options.start != "linear":
         network = load_network(options.start).to(options.device)
@@ -113,6 +124,14 @@ def train(
         say(f"continuing {options.run} at step {state.step}, best validation score {state.best_score:.4f}")
     _loop(state, data, pictures, held_batch, options, say, poll)
     return options.run / "best.pt"
+
+
+def _held_out(clips: list[Path], frames: int, options: TrainOptions) -> ClipDataset:
+    """Crops for validation: large ones, or of the training's size where no video is that large."""
+    try:
+        return ClipDataset(clips, frames=frames, crop=VALIDATION_CROP, chunks=options.chunks, seed=0)
+    except InputError:
+        return ClipDataset(clips, frames=frames, crop=options.crop, chunks=options.chunks, seed=0)
 
 
 def _prepare(folders: list[Path], cache: Path, say: Callable[[str], None]) -> list[Path]:
@@ -146,14 +165,11 @@ def _loop(state: Checkpoint, data: ClipDataset, pictures: PictureDataset, held_b
     optimiser = state.optimiser(options.learning_rate)
     begin = last_validation = time.monotonic()
     window: dict[str, list[float]] = {}
-    start_step = state.step
-    with _log(options.run / "log.csv") as log:
+    start_step, start_minutes = state.step, state.minutes
+    with _log(options.run / "log.csv") as log, _saved_however_it_ends(options.run / "last.pt", state, optimiser):
         while (elapsed := (time.monotonic() - begin) / 60) < options.minutes:
-            try:
-                poll()
-            except BaseException:
-                save_checkpoint(options.run / "last.pt", state, optimiser=optimiser)
-                raise
+            state.minutes = start_minutes + elapsed
+            poll()
             for group in optimiser.param_groups:
                 group["lr"] = group["scale"] * _rate(options, state.step - start_step, elapsed / options.minutes)
             chunks = 0 if options.part == "intra" else options.chunks
@@ -188,14 +204,15 @@ def _loop(state: Checkpoint, data: ClipDataset, pictures: PictureDataset, held_b
                 last_validation = time.monotonic()
                 _validate_and_save(state, optimiser, held_batch, options, log, window, elapsed, say)
                 window = {}
-        _validate_and_save(state, optimiser, held_batch, options, log, window, options.minutes, say)
+        state.minutes = start_minutes + elapsed
+        _validate_and_save(state, optimiser, held_batch, options, log, window, elapsed, say)
 
 
 def _validate_and_save(state, optimiser, held_batch, options, log, window, elapsed, say) -> None:  # type: ignore[no-untyped-def]
     dtype = torch.bfloat16 if options.bf16 else None
     result = validate(state.average, held_batch, options.chunks, dtype)
     train_figures = {key: sum(values) / len(values) for key, values in window.items()}
-    row = {"step": state.step, "minutes": state.minutes + elapsed, "skipped": state.skipped, "score": result.score}
+    row = {"step": state.step, "minutes": state.minutes, "skipped": state.skipped, "score": result.score}
     log({**row, **{f"train_{k}": v for k, v in train_figures.items()}, **result.figures})
     better = result.score < state.best_score
     if better:
@@ -207,6 +224,16 @@ def _validate_and_save(state, optimiser, held_batch, options, log, window, elaps
         f"step {state.step} ({elapsed:.1f} min) loss {train_figures.get('loss', float('nan')):.4f} "
         f"score {result.score:.4f}{' best' if better else ''} | " + " ".join(f"{k[1:]} {v:.4g}" for k, v in f.items())
     )
+
+
+@contextlib.contextmanager
+def _saved_however_it_ends(path: Path, state: Checkpoint, optimiser: torch.optim.Optimizer) -> Iterator[None]:
+    """A signal may raise in the middle of a step; minutes of training must not hang on the moment it comes."""
+    try:
+        yield
+    except BaseException:
+        save_checkpoint(path, state, optimiser=optimiser)
+        raise
 
 
 @contextlib.contextmanager

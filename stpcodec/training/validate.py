@@ -37,7 +37,7 @@ def validate(network: StpNetwork, sequence: Sequence, chunks: int, autocast: tor
     device = sequence.fields.device
     scores, figures = [], {}
     network.eval()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(0)
         for quality in QUALITIES:
             at: Tensor = torch.full((sequence.batch,), float(quality), device=device)
