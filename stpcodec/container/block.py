@@ -37,9 +37,7 @@ def decode_block(data: bytes, *, max_raw: int) -> tuple[bytes, int]:
         raise BlockError(f"block of {raw_size} bytes, the limit is {max_raw}")
     start, end = sizes.position, sizes.position + stored_size
     if stored_size > raw_size or end > len(data):
-        raise BlockError(
-            f"block of {raw_size} bytes stored in {stored_size}, {len(data) - start} bytes are there"
-        )
+        raise BlockError(f"block of {raw_size} bytes stored in {stored_size}, {len(data) - start} bytes are there")
     stored = data[start:end]
     return (stored if stored_size == raw_size else _decompress(stored, raw_size)), end
 
@@ -72,7 +70,5 @@ def _decompress(frame: bytes, raw_size: int) -> bytes:
     except zstandard.ZstdError as error:
         raise BlockError(f"block does not decompress ({error})") from error
     if len(out) != raw_size:
-        raise BlockError(
-            f"block decompresses to {'more' if len(out) > raw_size else 'less'} than {raw_size} bytes"
-        )
+        raise BlockError(f"block decompresses to {'more' if len(out) > raw_size else 'less'} than {raw_size} bytes")
     return bytes(out)

@@ -91,9 +91,7 @@ class _Checker:
         if record.is_a(RecordType.STREAM_HEADER) and load_header(self._source, record) != self._header:
             raise RecordError("the copies of the stream header differ")
         if record.is_a(RecordType.SIDECAR) and other is not None:
-            self._check_piece(
-                *load_sidecar_piece(self._source, other, self._contents.file_id)[:2], record.sequence
-            )
+            self._check_piece(*load_sidecar_piece(self._source, other, self._contents.file_id)[:2], record.sequence)
 
     def _check_piece(self, number: int, last: bool, sequence: int) -> None:
         expected, self._next_number = self._next_number, number + 1

@@ -176,8 +176,7 @@ def describe_damage(source: Source, found: Survey, contents: Contents) -> list[F
                 source.size,
                 0,
                 False,
-                "no intact index ends the file: it was cut off, is "
-                "still being written, or its end is damaged",
+                "no intact index ends the file: it was cut off, is still being written, or its end is damaged",
             )
         )
     return sorted(findings, key=lambda finding: finding.offset)

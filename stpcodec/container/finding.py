@@ -37,7 +37,6 @@ class Finding:
         """Start and end of the time range, exact."""
         numerator, denominator = time_base
         start, end = (
-            None if pts is None else Fraction(pts * numerator, denominator)
-            for pts in (self.first_pts, self.end_pts)
+            None if pts is None else Fraction(pts * numerator, denominator) for pts in (self.first_pts, self.end_pts)
         )
         return start, end

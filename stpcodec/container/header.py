@@ -72,9 +72,7 @@ class StreamHeader:
             absent = value is None and name != "time_base"
             self._expect(name, absent or _is_rational(value), f"two integers from 1 to {_MAX_TERM}")
         self._expect("interlaced", isinstance(self.interlaced, bool), "true or false")
-        self._expect(
-            "model", _matches(_MODEL_NAME, self.model), "1 to 64 of A-Z a-z 0-9 . _ -, the first no dot"
-        )
+        self._expect("model", _matches(_MODEL_NAME, self.model), "1 to 64 of A-Z a-z 0-9 . _ -, the first no dot")
         sha_holds = self.weights_sha256 == "" or _matches(_SHA256, self.weights_sha256)
         self._expect("weights_sha256", sha_holds, "64 lower-case hex digits, or empty: no weights")
         self._expect("tile_overlap", self.tile_overlap < max(self.tile, 1), f"less than tile ({self.tile})")

@@ -109,9 +109,7 @@ def _read_entries(numbers: VarintReader, count: int) -> Iterator[Entry]:
             yield OtherEntry(offset, size, kind, flags, sequence)
         else:
             frames, first_pts = numbers.unsigned(), numbers.signed() + (last_pts or 0)
-            entry = SegmentEntry(
-                offset, size, first_frame, frames, first_pts, first_pts + numbers.unsigned(), sequence
-            )
+            entry = SegmentEntry(offset, size, first_frame, frames, first_pts, first_pts + numbers.unsigned(), sequence)
             if (
                 not 1 <= frames <= MAX_SEGMENT_FRAMES
                 or entry.end_frame > MAX_FRAMES
@@ -119,9 +117,7 @@ def _read_entries(numbers: VarintReader, count: int) -> Iterator[Entry]:
                 or first_pts < (-MAX_PTS if last_pts is None else last_pts + 1)
                 or entry.last_pts > MAX_PTS
             ):
-                raise BadIndex(
-                    f"index: record {sequence} contradicts the segment before it or the limits ({entry})"
-                )
+                raise BadIndex(f"index: record {sequence} contradicts the segment before it or the limits ({entry})")
             yield entry
             first_frame, last_pts = entry.end_frame, entry.last_pts
         offset += size

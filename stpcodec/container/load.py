@@ -75,9 +75,7 @@ def check_payload(source: Source, record: Record) -> None:
         raise RecordError(f"its payload's check is {found:016x}, the record says {record.payload_check:016x}")
 
 
-def _record_at(
-    source: Source, entry: SegmentEntry | OtherEntry, kind: RecordType, file_id: int | None
-) -> Record:
+def _record_at(source: Source, entry: SegmentEntry | OtherEntry, kind: RecordType, file_id: int | None) -> Record:
     """The header of the record that `entry` promises. Raises RecordError."""
     record = read_record(source, entry.offset, file_id)
     if record is None:

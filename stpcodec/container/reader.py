@@ -117,9 +117,7 @@ class StpReader:
         chunks = []
         for frame_count, lengths in plan.chunks:
             starts = accumulate(lengths, initial=offset)
-            streams = tuple(
-                self._source.read(start, length) for start, length in zip(starts, lengths, strict=False)
-            )
+            streams = tuple(self._source.read(start, length) for start, length in zip(starts, lengths, strict=False))
             chunks.append(Chunk(frame_count, streams))
             offset += sum(lengths)
         return Segment(entry.first_frame, plan.pts, plan.durations, tuple(chunks), plan.latents_hash)
@@ -196,8 +194,7 @@ def _check_preamble(source: Source) -> Finding | None:
     if MAGIC.startswith(data[: len(MAGIC)]):
         raise CorruptFile(f"{source.name}: damaged or cut off in the first 16 bytes; {_REMEDY}")
     raise CorruptFile(
-        f"{source.name}: is not a .stp file (it begins with {data[:8].hex(' ')}); "
-        "name one made by `stpcodec encode`"
+        f"{source.name}: is not a .stp file (it begins with {data[:8].hex(' ')}); name one made by `stpcodec encode`"
     )
 
 

@@ -53,10 +53,7 @@ def survey(source: Source, file_id: int | None) -> Survey:
     expected = 0
     unreadable: list[Gap] = []
     for item in walk(source, file_id):
-        if (
-            len(found.records) + len(found.gaps) + len(found.misplaced) + len(unreadable)
-            > MAX_RECORDS + _MANY_GAPS
-        ):
+        if len(found.records) + len(found.gaps) + len(found.misplaced) + len(unreadable) > MAX_RECORDS + _MANY_GAPS:
             raise CorruptFile(
                 f"{source.name}: more than {MAX_RECORDS} records and gaps up to byte {item.offset}; "
                 "this is no file that stpcodec wrote"

@@ -37,9 +37,7 @@ class Chunk:
         if self.frame_count < 1:
             raise UsageError(f"chunk: frame_count is {self.frame_count}, must be at least 1")
         if len(self.streams) > MAX_STREAMS_PER_CHUNK:
-            raise UsageError(
-                f"chunk: {len(self.streams)} streams, limit {MAX_STREAMS_PER_CHUNK}; use larger tiles"
-            )
+            raise UsageError(f"chunk: {len(self.streams)} streams, limit {MAX_STREAMS_PER_CHUNK}; use larger tiles")
 
 
 @dataclass(frozen=True)
@@ -155,10 +153,7 @@ def _side_information(segment: Segment) -> Iterator[int]:
     yield from (zigzag(later - earlier) for earlier, later in pairwise(distances))
     yield 0 if segment.durations is None else 1
     if segment.durations is not None:
-        yield from (
-            zigzag(d - guess)
-            for d, guess in zip(segment.durations, _duration_guesses(distances), strict=True)
-        )
+        yield from (zigzag(d - guess) for d, guess in zip(segment.durations, _duration_guesses(distances), strict=True))
     yield from (chunk.frame_count for chunk in segment.chunks)
     yield from (len(chunk.streams) for chunk in segment.chunks)
     for chunk in segment.chunks:
@@ -227,9 +222,7 @@ def _read_durations(numbers: VarintReader, distances: list[int]) -> tuple[int, .
 def _read_chunks(numbers: VarintReader, head: SegmentHead) -> tuple[tuple[int, tuple[int, ...]], ...]:
     frame_counts = [numbers.unsigned() for _ in range(head.chunk_count)]
     if min(frame_counts) < 1 or sum(frame_counts) != head.frame_count:
-        raise SegmentError(
-            f"the segment's chunks hold {sum(frame_counts)} frames, its head says {head.frame_count}"
-        )
+        raise SegmentError(f"the segment's chunks hold {sum(frame_counts)} frames, its head says {head.frame_count}")
     stream_counts = [numbers.unsigned() for _ in range(head.chunk_count)]
     if max(stream_counts) > MAX_STREAMS_PER_CHUNK:
         raise SegmentError(f"{max(stream_counts)} streams in a chunk, the limit is {MAX_STREAMS_PER_CHUNK}")

@@ -59,9 +59,7 @@ class Source:
                 f"{self.name}: cannot be read at byte {offset} ({error.strerror}); check the disk"
             ) from error
         if len(data) != count:
-            raise InputError(
-                f"{self.name}: became shorter while it was read, at byte {offset + len(data)}; try again"
-            )
+            raise InputError(f"{self.name}: became shorter while it was read, at byte {offset + len(data)}; try again")
         return data
 
     def read_up_to(self, offset: int, count: int) -> bytes:
@@ -84,6 +82,4 @@ def _open_regular(path: str | Path) -> BinaryIO:
         return open(path, "rb")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"{path}: cannot be opened ({reason}); check the name and its permissions"
-        ) from error
+        raise InputError(f"{path}: cannot be opened ({reason}); check the name and its permissions") from error

@@ -62,9 +62,7 @@ class StpWriter:
         if segment.first_frame != expected:
             raise UsageError(f"segment starts at frame {segment.first_frame}, frame {expected} comes next")
         if last and segment.pts[0] <= last.last_pts:
-            raise UsageError(
-                f"segment starts at pts {segment.pts[0]}, the one before ends at {last.last_pts}"
-            )
+            raise UsageError(f"segment starts at pts {segment.pts[0]}, the one before ends at {last.last_pts}")
         parts = list(encode_segment(segment))
         size, most = (
             sum(map(len, parts)),
@@ -122,16 +120,12 @@ class StpWriter:
 
     def _open_header(self, call: str) -> StreamHeader:
         if self._header is None or self._finished:
-            raise UsageError(
-                f"{call} was called {'after finish' if self._finished else 'before write_header'}"
-            )
+            raise UsageError(f"{call} was called {'after finish' if self._finished else 'before write_header'}")
         return self._header
 
     def _add_other(self, kind: RecordType, parts: list[bytes]) -> None:
         record = self._write_record(kind, parts)
-        self._entries.append(
-            OtherEntry(record.offset, record.end - record.offset, kind, kind.flags, record.sequence)
-        )
+        self._entries.append(OtherEntry(record.offset, record.end - record.offset, kind, kind.flags, record.sequence))
 
     def _write_record(self, kind: RecordType, parts: list[bytes]) -> Record:
         # two records stay free for the header's copy and the index

@@ -122,7 +122,7 @@ def segments(draw: st.DrawFn, first_frame: int = 0, after_pts: int = -limits.MAX
     frames = sum(counts)
     start = draw(st.integers(after_pts + 1, max(after_pts + 1, 0) + (1 << 40)))
     step = draw(st.integers(1, 1 << 33))
-    jitter = draw(st.sampled_from([0, 1, step - 1]))
+    jitter = min(draw(st.sampled_from([0, 1, step])), step - 1)
     noise = random.Random(draw(st.integers(0, 1 << 32)))
     pts = tuple(start + index * step + noise.randint(0, jitter) for index in range(frames))
     durations = draw(

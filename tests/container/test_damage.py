@@ -49,9 +49,7 @@ def lost_frames(data: bytes, total: int = 15) -> set[int]:
     frames: set[int] = set()
     for finding in open_bytes(data).check():
         if not finding.intact and finding.first_frame is not None:
-            frames |= set(
-                range(finding.first_frame, total if finding.end_frame is None else finding.end_frame)
-            )
+            frames |= set(range(finding.first_frame, total if finding.end_frame is None else finding.end_frame))
     return frames
 
 

@@ -39,9 +39,7 @@ def test_round_trip(header: StreamHeader, segments: list[Segment]) -> None:
 
 
 @given(headers(), segment_lists())
-def test_an_unfinished_file_says_the_same_but_is_not_complete(
-    header: StreamHeader, segments: list[Segment]
-) -> None:
+def test_an_unfinished_file_says_the_same_but_is_not_complete(header: StreamHeader, segments: list[Segment]) -> None:
     reader = open_bytes(write_file(segments, header=header, finish=False))
     assert reader.header == header
     assert [reader.read_segment(number) for number in range(len(reader.segments))] == segments
@@ -162,9 +160,7 @@ def test_unknown_ancillary_records_are_skipped() -> None:
 @pytest.mark.parametrize(("kind", "flags"), [(77, 0), (77, 2), (2, 4), (1, 128)])
 def test_unknown_critical_records_are_unsupported(kind: int, flags: int) -> None:
     data = insert(write_file(make_segments(3)), at=2, kind=kind, flags=flags)
-    with pytest.raises(
-        UnsupportedVersion, match=f"record 2 at byte .* type {kind}, flags {flags}, .* update stpcodec"
-    ):
+    with pytest.raises(UnsupportedVersion, match=f"record 2 at byte .* type {kind}, flags {flags}, .* update stpcodec"):
         open_bytes(data)
 
 
