@@ -1,0 +1,84 @@
+"""Decoded clips on disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stpcodec.errors import InputError
+from stpcodec.training import cache
+from stpcodec.training.cache import cache_path, ensure_cached, find_media, split_planes
+from tests.codec.clips import pictures, write_video
+from tests.training.material import triples, write_clip
+
+
+def test_media_are_found_below_folders_and_by_name(tmp_path: Path) -> None:
+    wanted = [tmp_path / "a/one.mp4", tmp_path / "a/deep/two.MKV", tmp_path / "b/three.png"]
+    for path in [*wanted, tmp_path / "a/notes.txt", tmp_path / "a/mp4"]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert find_media([tmp_path / "a", tmp_path / "b/three.png"]) == sorted(wanted)
+
+
+@pytest.mark.parametrize("kind", ["empty", "missing", "text"])
+def test_folders_without_videos_are_refused(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / kind
+    if kind != "missing":
+        folder.mkdir()
+    if kind == "text":
+        (folder / "readme.txt").write_text("hello")
+    with pytest.raises(InputError, match=f"{kind}: no video or picture"):
+        find_media([folder])
+
+
+def test_planes_are_stored_exactly(tmp_path: Path) -> None:
+    """Lossless source, odd at the far edges: cut to multiples of sixteen at its top left."""
+    frames = triples(3, 70, 90, dx=1, seed=0)
+    source = write_video(tmp_path / "x.mkv", frames, codec="ffv1")  # type: ignore[arg-type]
+    path = ensure_cached(source, tmp_path / "cache")
+    assert path is not None
+    stacked = np.load(path)
+    assert stacked.shape == (3, 64 * 3 // 2, 80)
+    assert stacked.dtype == np.uint8
+    for plane, index, scale in zip(split_planes(stacked), range(3), (1, 2, 2), strict=True):
+        wanted = np.stack([frame[index][: 64 // scale, : 80 // scale] for frame in frames])
+        np.testing.assert_array_equal(plane, wanted)
+
+
+def test_ten_bits_become_eight(tmp_path: Path) -> None:
+    frames = pictures(2, height=64, width=64, bit_depth=10)
+    path = ensure_cached(write_video(tmp_path / "x.mkv", frames), tmp_path / "cache")
+    assert path is not None
+    np.testing.assert_array_equal(split_planes(np.load(path))[0][0], frames[0][0] >> 2)
+
+
+def test_a_clip_is_decoded_once_and_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, folder = write_clip(tmp_path / "x.mp4"), tmp_path / "cache"
+    first = ensure_cached(source, folder)
+    monkeypatch.setattr(cache, "_decode", lambda path: pytest.fail("decoded again"))
+    assert ensure_cached(source, folder) == first == cache_path(source, folder)
+    os.utime(source, (1, 1))
+    assert cache_path(source, folder) != first
+
+
+@pytest.mark.parametrize("kind", ["small", "text", "cut"])
+def test_what_cannot_be_used_is_left_out(tmp_path: Path, kind: str) -> None:
+    source = tmp_path / "x.mp4"
+    if kind == "small":
+        write_clip(source, height=48, width=112)
+    elif kind == "text":
+        source.write_text("not a video")
+    else:
+        source.write_bytes(write_clip(tmp_path / "whole.mp4").read_bytes()[:100])
+    assert ensure_cached(source, tmp_path / "cache") is None
+    assert not list(tmp_path.glob("cache/*"))
+
+
+def test_long_clips_are_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "MAX_FRAMES", 4)
+    path = ensure_cached(write_clip(tmp_path / "x.mp4", count=7), tmp_path / "cache")
+    assert path is not None
+    assert len(np.load(path)) == 4

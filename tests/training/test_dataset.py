@@ -1,0 +1,105 @@
+"""Crops with their motion: what is mirrored in the picture is mirrored in the field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stpcodec.errors import InputError
+from stpcodec.latents.motion_field import reconstruct, scale_base
+from stpcodec.model.motion_search import search
+from stpcodec.model.motion_tables import initial_tables
+from stpcodec.model.warp import warp_planes
+from stpcodec.training.cache import split_planes
+from stpcodec.training.dataset import ClipDataset, PictureDataset
+from stpcodec.training.motion_cache import chunk_field, ensure_motion, motion_path
+from tests.training.material import cached_clip
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cached_clip(tmp_path_factory.mktemp("cache"), count=7, height=96, width=128)
+
+
+def test_motion_is_searched_once_per_chunk(clip: Path) -> None:
+    fields = np.load(motion_path(clip))
+    assert fields.shape == (3, 2, 2, 7, 9)
+    assert fields.dtype == np.int16
+    # The texture moves by (1, 1) a frame: the second frame of a chunk by two samples, eight quarters.
+    assert np.median(fields[:, 1]) == -8
+    assert ensure_motion(clip, 2, initial_tables()) == motion_path(clip)
+
+
+def test_a_chunks_fields_are_base_and_middle() -> None:
+    frames = torch.rand(4, 48, 64, generator=torch.Generator().manual_seed(0))
+    base, middle = search(frames[1:], frames[0], cost_bits=initial_tables().bits(), lagrangian=1e-6)
+    fields = chunk_field(base, middle, 3)
+    assert torch.equal(fields[-1:], reconstruct(base))
+    assert torch.equal(fields[:-1], scale_base(reconstruct(base)[0], 3) + reconstruct(middle))
+    assert torch.equal(chunk_field(base, middle, 1), reconstruct(base))
+
+
+def test_sequences_have_the_shapes_they_say(clip: Path) -> None:
+    data = ClipDataset([clip], frames=2, crop=64, chunks=2, seed=0)
+    sequence = data.sequences(3, 2, CPU)
+    assert (sequence.batch, sequence.length) == (3, 5)
+    assert sequence.frames.y.shape == (15, 64, 64)
+    assert sequence.frames.u.shape == sequence.frames.v.shape == (15, 32, 32)
+    assert sequence.fields.shape == (3, 2, 2, 2, 5, 5)
+    assert sequence.frames.y.min() >= 0
+    assert sequence.frames.y.max() <= 1
+    middle = sequence.frame_range(1, 3)
+    assert torch.equal(middle.y[2:4], sequence.frames.y[6:8]), "frames 1 and 2 of the second sequence"
+
+
+def test_fields_fit_their_crops_also_when_mirrored(clip: Path) -> None:
+    """Warping by the field predicts much better than standing still, in every draw of all flips."""
+    data = ClipDataset([clip], frames=2, crop=64, chunks=1, seed=1)
+    sequence = data.sequences(40, 1, CPU)
+    moved = warp_planes(sequence.frame_range(0, 1), sequence.fields[:, 0].flatten(0, 1)).y[1::2]
+    first, last = sequence.frame_range(0, 1).y, sequence.frame_range(2, 3).y
+    inside = (slice(None), slice(8, -8), slice(8, -8))
+    with_motion = (moved - last)[inside].square().mean((1, 2))
+    without = (first - last)[inside].square().mean((1, 2))
+    assert (with_motion < 0.25 * without).all()
+    horizontal = sequence.fields[:, 0, 1, 1].float().median(-1).values.median(-1).values
+    assert set(horizontal.sign().tolist()) == {-1.0, 1.0}, "both directions came up"
+
+
+def test_draws_depend_on_the_seed_alone(clip: Path) -> None:
+    one, two, other = (
+        ClipDataset([clip], frames=2, crop=64, chunks=1, seed=seed).sequences(4, 1, CPU) for seed in (5, 5, 6)
+    )
+    assert torch.equal(one.frames.y, two.frames.y)
+    assert not torch.equal(one.frames.y, other.frames.y)
+
+
+def test_sequences_without_chunks_are_single_frames(clip: Path) -> None:
+    """As the intra network trains alone."""
+    sequence = ClipDataset([clip], frames=2, crop=64, chunks=2, seed=0).sequences(8, 0, CPU)
+    assert sequence.frames.y.shape == (8, 64, 64)
+    assert sequence.fields.shape[:2] == (8, 0)
+
+
+@pytest.mark.parametrize(("crop", "chunks"), [(128, 1), (64, 4)], ids=["too small", "too short"])
+def test_clips_that_do_not_fit_are_refused(clip: Path, crop: int, chunks: int) -> None:
+    with pytest.raises(InputError, match="no clip of"):
+        ClipDataset([clip], frames=2, crop=crop, chunks=chunks, seed=0)
+
+
+def test_pictures_are_crops_of_single_frames(clip: Path) -> None:
+    planes = PictureDataset([clip], crop=64, seed=0).pictures(5, CPU)
+    assert planes.y.shape == (5, 64, 64)
+    assert planes.u.shape == (5, 32, 32)
+    luma = split_planes(np.load(clip))[0]
+    # Some crop of some frame, mirrored or not.
+    wanted = (planes.y[0] * 255).round().numpy().astype(np.uint8)
+    windows = np.lib.stride_tricks.sliding_window_view(luma, (64, 64), axis=(1, 2))[:, ::2, ::2]
+    assert any((windows == crop).all((-2, -1)).any() for crop in (wanted, wanted[:, ::-1]))
+    with pytest.raises(InputError, match="no picture of at least 128×128"):
+        PictureDataset([clip], crop=128, seed=0)

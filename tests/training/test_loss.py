@@ -1,0 +1,119 @@
+"""Training against the codec: the same integers, and bits that are near the bytes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stpcodec.codec.latent_coder import encode_latents
+from stpcodec.entropy.coder import SymbolEncoder
+from stpcodec.latents.quantise import SIXTEENTHS, scales
+from stpcodec.model.chunk_io import pack_frames
+from stpcodec.model.network import ChunkNetwork
+from stpcodec.model.planes import Planes
+from stpcodec.model.zoo import load_model, load_network
+from stpcodec.training.export import export_weights
+from stpcodec.training.loss import code_chunk, gaussian_bits, scale_of, squared_error
+from tests.tiny_model import initial_tables, moving_planes, tiny_network, tiny_tables
+
+CPU = torch.device("cpu")
+
+
+@given(st.sampled_from([0.11, 0.3, 1.0, 7.0, 160.0]))
+def test_bits_are_those_of_a_distribution(scale: float) -> None:
+    """Bins of width one sum to one: no bits come from nowhere."""
+    values = torch.arange(-3000, 3001, dtype=torch.float64)
+    likelihood = torch.exp2(-gaussian_bits(values, torch.full_like(values, scale)))
+    assert likelihood.sum().item() == pytest.approx(1, abs=1e-3)
+    assert likelihood.argmax() == 3000
+
+
+def test_bits_far_out_still_have_a_gradient() -> None:
+    value = torch.tensor([30.0], requires_grad=True)
+    scale = torch.tensor([1.0], requires_grad=True)
+    bits = gaussian_bits(value, scale)
+    assert math.isfinite(bits.item())
+    bits.sum().backward()
+    assert value.grad is not None
+    assert value.grad.item() > 0, "smaller is cheaper"
+    assert scale.grad is not None
+    assert scale.grad.item() < 0, "a wider scale would be cheaper"
+
+
+def test_scales_are_the_codecs() -> None:
+    torch.testing.assert_close(scale_of(torch.arange(64).double()), scales(), rtol=1e-5, atol=0)
+
+
+def test_squared_error_is_weighted_six_one_one() -> None:
+    grey = Planes(*(torch.full((3, side, side), 0.5) for side in (32, 16, 16)))
+    for name, weight in (("y", 6), ("u", 1), ("v", 1)):
+        planes = {n: getattr(grey, n).clone() for n in ("y", "u", "v")}
+        planes[name][1] += 10 / 255
+        error = squared_error(Planes(**planes), grey)
+        torch.testing.assert_close(error, torch.tensor([0.0, 100.0 * weight / 8, 0.0]), rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scales in the middle of the grid: positions of scale index 0, which the codec skips, do not come up."""
+    network = tiny_network()
+    for part in (network.intra, network.inter):
+        torch.nn.init.constant_(part.prior.index_quality.points, 4.0)
+        for head in part.prior.heads:
+            torch.nn.init.normal_(head.weight, std=0.03)  # type: ignore[arg-type]
+    return export_weights(network, tiny_tables(), initial_tables(), tmp_path_factory.mktemp("weights"))
+
+
+def test_training_codes_what_the_codec_codes(weights: Path) -> None:
+    """Same network, same latents: the trained forward pass and the codec's loop give the same integers."""
+    network, model = load_network(str(weights)), load_model(weights, device=CPU)
+    frames = moving_planes(4, 64, 96, dx=1)
+    previous = (torch.randn(1, 32, 4, 6, generator=torch.Generator().manual_seed(0)) * 40).round() / SIXTEENTHS
+    cases: list[tuple[ChunkNetwork, object, Planes, torch.Tensor | None]] = [
+        (network.intra, model.intra, frames[:1], None),
+        (network.inter, model.inter, frames, previous),
+    ]
+    for part, transform, planes, before in cases:
+        packed = pack_frames(planes, part.config.frames)
+        context = None
+        if part.inter:
+            context = part.context(torch.full_like(packed, 0.5), torch.full((1, 96, 8, 12), 0.5))
+        with torch.no_grad():
+            coded = code_chunk(part, packed, torch.tensor([40.0]), context, before)
+            y = part.analyse(packed, torch.tensor([40.0]), context)
+        assert coded.index.min() > 0, "else this test compares the skipping too"
+        coder = SymbolEncoder()
+        sixteenths = None if before is None else before * SIXTEENTHS
+        y_hat = encode_latents(coder, transform, y, coded.z, sixteenths, 40)  # type: ignore[arg-type]
+        assert torch.equal(y_hat, coded.latents * SIXTEENTHS)
+        # The tables are Gaussian, training's have a small tail; its z is a Gaussian that nobody fitted.
+        z_only = SymbolEncoder()
+        channels = torch.arange(4).view(4, 1, 1).expand(coded.z.shape[1:]).numpy()
+        z_only.encode(coded.z[0].int().numpy(), transform.z_tables, channels)  # type: ignore[attr-defined]
+        y_bits = 8 * (len(coder.finish()) - len(z_only.finish()))
+        assert y_bits == pytest.approx(coded.y_bits.item(), rel=0.05, abs=64)
+
+
+def test_gradients_reach_both_networks(weights: Path) -> None:
+    """From rate and distortion together, to every parameter that a file holds."""
+    network = load_network(str(weights))
+    frames = moving_planes(4, 64, 64, dx=1)
+    packed = pack_frames(frames, 4)
+    context = network.inter.context(packed + 0.01, packed[:, :96])
+    before = torch.randn(1, 32, 4, 4)
+    inter = code_chunk(network.inter, packed, torch.tensor([40.0]), context, before)
+    intra = code_chunk(network.intra, pack_frames(frames, 1), torch.full((4,), 40.0), None, None)
+    loss = sum(
+        coded.y_bits.sum() + coded.z_bits.sum() + 1e3 * (coded.packed - target).square().sum()
+        for coded, target in ((inter, packed), (intra, pack_frames(frames, 1)))
+    )
+    assert isinstance(loss, torch.Tensor)
+    loss.backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.any(), name
