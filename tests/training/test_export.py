@@ -1,0 +1,116 @@
+"""Linear start, counted tables, and the weights file they end in."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stpcodec.entropy.tables import TableSet
+from stpcodec.errors import ModelError
+from stpcodec.latents.quantise import SCALE_COUNT
+from stpcodec.model.chunk_io import pack_frames
+from stpcodec.model.learned import LARGEST_HYPER
+from stpcodec.model.motion_tables import initial_tables
+from stpcodec.model.network import StpNetwork
+from stpcodec.model.zoo import load_model
+from stpcodec.training.dataset import ClipDataset, PictureDataset
+from stpcodec.training.export import Y_LARGEST, count_motion, count_symbols, export_weights
+from stpcodec.training.initialise import start_linear
+from tests.tiny_model import tiny_network, tiny_tables
+from tests.training.material import TINY_TWO, cached_clip
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("cache")
+    return [cached_clip(folder, count=7, seed=seed) for seed in (0, 10)]
+
+
+@pytest.fixture(scope="module")
+def data(clips: list[Path]) -> ClipDataset:
+    return ClipDataset(clips, frames=2, crop=64, chunks=2, seed=0)
+
+
+@pytest.fixture(scope="module")
+def pictures(clips: list[Path]) -> PictureDataset:
+    return PictureDataset(clips, crop=64, seed=1)
+
+
+def test_linear_start_is_a_transform_codec(data: ClipDataset, pictures: PictureDataset) -> None:
+    """Orthonormal rows that keep nearly all of smooth pictures; gains that undo each other."""
+    torch.manual_seed(0)
+    network = StpNetwork(TINY_TWO)
+    kept = start_linear(network, data, pictures, batches=2, device=CPU)
+    assert 0.9 < kept["intra"] <= 1
+    assert 0.5 < kept["inter"] <= 1
+    for part in (network.intra, network.inter):
+        basis = part.linear.forward_matrix.weight[:, :, 0, 0]
+        torch.testing.assert_close(basis @ basis.T, torch.eye(len(basis)), atol=1e-4, rtol=0)
+        assert torch.equal(part.linear.inverse_matrix.weight[:, :, 0, 0], basis.T)
+        assert torch.equal(part.log_gain.points, -part.log_inverse_gain.points)
+        assert (part.log_gain.points.diff(dim=0) > 0).all(), "finer steps at higher quality"
+        part.prior.check_exact("here")
+    frames = pictures.pictures(4, CPU)
+    packed = pack_frames(frames, 1)
+    with torch.no_grad():
+        y = network.intra.analyse(packed, torch.full((4,), 90.0), None)
+        decoded = network.intra.synthesise(y.round(), torch.full((4,), 90.0), None)
+    assert (decoded - packed).square().mean() < 0.2 * (packed - 0.5).square().mean()
+
+
+def test_counted_tables_are_tables(data: ClipDataset, pictures: PictureDataset) -> None:
+    torch.manual_seed(0)
+    tables = count_symbols(tiny_network(config=TINY_TWO), data, pictures, chunks=2, batches=2, device=CPU)
+    assert set(tables) == {"tables.intra.y", "tables.intra.z", "tables.inter.y", "tables.inter.z"}
+    for name, table in tables.items():
+        assert table.dtype == torch.int32
+        wanted = (SCALE_COUNT, 2 * Y_LARGEST + 2) if name.endswith("y") else (4, 2 * LARGEST_HYPER + 2)
+        assert table.shape == wanted
+        TableSet(table.long().numpy())
+    widths = (tables["tables.intra.y"][:, Y_LARGEST]).tolist()
+    assert widths[5] > widths[30] > widths[-1], "larger scales say zero more rarely"
+
+
+def test_counting_sharpens_the_tables(data: ClipDataset, pictures: PictureDataset) -> None:
+    """z of a network that always says zero becomes nearly free."""
+    network = tiny_network(config=TINY_TWO)
+    for part in (network.intra, network.inter):
+        torch.nn.init.zeros_(part.hyper_leave.weight)
+        torch.nn.init.zeros_(part.hyper_leave.bias)  # type: ignore[arg-type]
+    table = count_symbols(network, data, pictures, chunks=1, batches=3, device=CPU)["tables.intra.z"].double()
+    zero = table[:, LARGEST_HYPER] / table.sum(1)
+    assert (zero > 2 / 15).all(), "two dozen zeros against 300 pseudo-counts over fifteen symbols"
+    assert (table[:, -1] == 1).all(), "z is clamped: its escape never comes"
+
+
+def test_motion_tables_come_from_the_clips(clips: list[Path], tmp_path: Path) -> None:
+    tables = count_motion(clips, 2)
+    assert tables.counts.shape == initial_tables().counts.shape
+    assert not torch.equal(tables.counts, initial_tables().counts)
+    TableSet(tables.counts.long().numpy())
+    single = tmp_path / "photo.npy"
+    np.save(single, np.load(clips[0])[:1])
+    assert (count_motion([single], 2).counts - initial_tables().counts).abs().max() <= 64, "a photo says nothing"
+
+
+def test_the_file_is_named_with_its_hash_and_nothing_is_left_over(tmp_path: Path) -> None:
+    network, tables = tiny_network(config=TINY_TWO), tiny_tables(TINY_TWO)
+    path = export_weights(network, tables, initial_tables(), tmp_path / "new/folder")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert path.name == f"tiny-two-{digest[:8]}.safetensors"
+    assert [other.name for other in path.parent.iterdir()] == [path.name]
+    assert load_model(path, device=CPU).weights_sha256 == digest
+
+
+def test_a_prior_that_could_overflow_is_not_exported(tmp_path: Path) -> None:
+    network = tiny_network(config=TINY_TWO)
+    torch.nn.init.constant_(network.inter.prior.join.bias, 1e9)
+    with pytest.raises(ModelError, match=r"inter\.join"):
+        export_weights(network, tiny_tables(TINY_TWO), initial_tables(), tmp_path)
+    assert not list(tmp_path.iterdir())

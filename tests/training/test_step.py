@@ -1,0 +1,113 @@
+"""One pass over a batch of sequences, and validation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from stpcodec.model.network import StpNetwork
+from stpcodec.training.dataset import ClipDataset, PictureDataset, Sequence
+from stpcodec.training.step import Losses, balance, sequence_loss
+from stpcodec.training.validate import QUALITIES, validate, validation_batch
+from tests.tiny_model import tiny_network
+from tests.training.material import TINY_TWO, cached_clip
+
+CPU = torch.device("cpu")
+QUALITY = torch.tensor([20.0, 70.0])
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cached_clip(tmp_path_factory.mktemp("cache"), count=7)
+
+
+@pytest.fixture
+def sequence(clip: Path) -> Sequence:
+    return ClipDataset([clip], frames=2, crop=64, chunks=3, seed=0).sequences(2, 3, CPU)
+
+
+def loss_of(network: StpNetwork, sequence: Sequence, **changes: object) -> Losses:
+    settings: dict[str, object] = {
+        "chunks": 3, "cascade": False, "rate_weight": 1.0, "intra_bonus": torch.full((2,), 8.0), **changes,
+    }  # fmt: skip
+    return sequence_loss(network, sequence, None, QUALITY, **settings)  # type: ignore[arg-type]
+
+
+def trained(network: StpNetwork) -> set[str]:
+    """Which of the two networks got gradients."""
+    parts = {"intra": network.intra, "inter": network.inter}
+    return {
+        name
+        for name, part in parts.items()
+        if any(parameter.grad is not None and parameter.grad.any() for parameter in part.parameters())
+    }
+
+
+def test_figures_are_bits_and_decibels(sequence: Sequence) -> None:
+    losses = loss_of(tiny_network(config=TINY_TWO), sequence)
+    assert set(losses.figures) == {"intra_bpp", "intra_psnr", "inter_bpp", "inter_psnr", "inter_z_bpp"}
+    assert 0 < losses.figures["inter_z_bpp"] < losses.figures["inter_bpp"] < 8
+    assert 10 < losses.figures["inter_psnr"] < 60
+    assert torch.isfinite(losses.loss)
+
+
+@pytest.mark.parametrize(("part", "chunks", "expected"), [
+    ("both", 3, {"intra", "inter"}), ("intra", 0, {"intra"}), ("inter", 3, {"inter"}),
+])  # fmt: skip
+def test_each_part_trains_itself(sequence: Sequence, part: str, chunks: int, expected: set[str]) -> None:
+    network = tiny_network(config=TINY_TWO)
+    loss_of(network, sequence, part=part, chunks=chunks).loss.backward()
+    assert trained(network) == expected
+
+
+def test_a_cascade_pays_for_what_came_before(sequence: Sequence) -> None:
+    """Without the intra frame's own loss its network learns only through the frames predicted from it."""
+    gradients = []
+    for cascade in (False, True):
+        network = tiny_network(config=TINY_TWO)
+        losses = loss_of(network, sequence, cascade=cascade)
+        losses.loss.backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in network.intra.parameters() if p.grad is not None]))
+    assert not torch.allclose(gradients[0], gradients[1])
+
+
+def test_pictures_join_the_intra_network(clip: Path, sequence: Sequence) -> None:
+    pictures = PictureDataset([clip], crop=64, seed=0).pictures(3, CPU)
+    network = tiny_network(config=TINY_TWO)
+    losses = sequence_loss(
+        network, sequence, pictures, QUALITY, chunks=1, cascade=False, rate_weight=1.0, intra_bonus=torch.zeros(2)
+    )
+    losses.loss.backward()
+    assert trained(network) == {"intra", "inter"}
+
+
+def test_without_rate_only_distortion_counts(sequence: Sequence) -> None:
+    network = tiny_network(config=TINY_TWO)
+    loss_of(network, sequence, rate_weight=0.0).loss.backward()
+    with_rate = network.intra.hyper_log_scale.grad
+    assert with_rate is None or not with_rate.any(), "the tables' scales matter for bits alone"
+
+
+def test_balance_evens_out_the_qualities() -> None:
+    weights = balance(torch.tensor([1.0, 50.0, 100.0]))
+    assert (weights[1:] < weights[:-1]).all()
+    assert weights[0] / weights[2] == pytest.approx(200**0.5, rel=1e-3)
+
+
+def test_validation_is_the_same_every_time_and_leaves_randomness_alone(clip: Path) -> None:
+    network = tiny_network(config=TINY_TWO)
+    data = ClipDataset([clip], frames=2, crop=64, chunks=2, seed=3)
+    batch = validation_batch(data, 2, 2, CPU)
+    torch.manual_seed(1)
+    expected = torch.rand(4)
+    torch.manual_seed(1)
+    first = validate(network, batch, 2, None)
+    assert torch.equal(torch.rand(4), expected)
+    assert network.training
+    second = validate(network, validation_batch(data, 2, 2, CPU), 2, None)
+    assert first == second
+    assert len(first.figures) == 4 * len(QUALITIES)
+    bpp = [first.figures[f"q{quality}_intra_bpp"] for quality in QUALITIES]
+    assert bpp == sorted(bpp), "quality costs bits"

@@ -1,0 +1,299 @@
+"""A whole run on two tiny clips: from videos to weights that code, interrupted, continued, refused."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import stpcodec
+from stpcodec.codec.chunk import ChunkCodec
+from stpcodec.errors import InputError, ModelError, UsageError
+from stpcodec.model.zoo import load_model
+from stpcodec.training import train as module
+from stpcodec.training.checkpoint import Checkpoint, load_checkpoint
+from stpcodec.training.train import TrainOptions, train, train_and_export
+from tests.tiny_model import moving_planes
+from tests.training.material import TINY_TWO, write_clip
+
+CPU = torch.device("cpu")
+
+
+class Clock:
+    """`time.monotonic` that gains ten seconds a call: a step asks twice, so a minute is three steps."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        self.seconds += 10.0
+        return self.seconds
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run of the real model with the tiny one's sizes, a clock of its own, and a short linear start."""
+    original = module.start_linear
+    monkeypatch.setattr(module, "STP_S", TINY_TWO)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=Clock()))
+    monkeypatch.setattr(module, "start_linear", lambda *a, batches, device: original(*a, batches=1, device=device))
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos")
+    write_clip(folder / "train/a.mp4", height=80, width=112, seed=0)
+    write_clip(folder / "train/b.mp4", height=96, width=64, dx=-1, seed=10)
+    (folder / "train/broken.mp4").write_text("not a video")
+    write_clip(folder / "held-out/c.mp4", height=64, width=80, seed=20)
+    return folder
+
+
+@pytest.fixture
+def options(tmp_path: Path, videos: Path) -> TrainOptions:
+    return TrainOptions(
+        minutes=1.0, run=tmp_path / "run", cache=videos / "cache", device=CPU, batch=2, pictures=1, crop=64, chunks=2,
+        bf16=False, count_batches=1, warmup_steps=1,
+    )  # fmt: skip
+
+
+def run(
+    videos: Path, options: TrainOptions, *, export: bool = False, poll: Callable[[], None] = lambda: None
+) -> tuple[Path, list[str]]:
+    said: list[str] = []
+    function = train_and_export if export else train
+    return function([videos / "train"], [videos / "held-out"], options, say=said.append, poll=poll), said
+
+
+def state_of(options: TrainOptions, name: str = "last.pt") -> Checkpoint:
+    state = load_checkpoint(options.run / name, CPU)
+    assert state is not None
+    return state
+
+
+def rows(options: TrainOptions) -> list[dict[str, str]]:
+    with (options.run / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.usefixtures("small")
+def test_from_videos_to_weights_that_code(videos: Path, options: TrainOptions, tmp_path: Path) -> None:
+    weights, said = run(videos, options, export=True)
+    assert weights.parent == options.run
+    assert weights.name.startswith("tiny-two-")
+    assert any("broken.mp4: left out" in line for line in said)
+    assert any(line.startswith("linear start keeps") for line in said)
+    state = state_of(options)
+    assert 2 <= state.step <= 4
+    assert 0 < state.minutes <= 1.5
+    log = rows(options)
+    assert [int(row["step"]) for row in log] == [1, state.step]
+    assert all(float(row["score"]) and float(row["train_inter_bpp"]) > 0 for row in log)
+    codec = ChunkCodec(load_model(weights, device=CPU))
+    frames, history = moving_planes(3, 48, 80, dx=1), None
+    for part in (frames[:1], frames[1:]):
+        encoded = codec.encode(part, quality=60, history=history)
+        previous = None if history is None else history.latents
+        found = codec.decode_latents(
+            encoded.streams, frame_count=len(part), height=48, width=80, quality=60, previous=previous
+        )
+        assert torch.equal(found.y, encoded.latents.y)
+        history = encoded.history
+    target = tmp_path / "out.stp"
+    stpcodec.encode(videos / "train/a.mp4", target, model=str(weights), device="cpu", verify=True)
+    assert target.stat().st_size < (7 * 80 * 112 * 3 // 2) / 2
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("part", ["intra", "inter"])
+def test_one_network_alone(videos: Path, options: TrainOptions, part: str) -> None:
+    """The other one stays bit for bit as it started."""
+    torch.manual_seed(options.seed)
+    run(videos, replace(options, part=part))
+    state, other = state_of(options), "inter" if part == "intra" else "intra"
+    (options.run / "last.pt").unlink()
+    run(videos, replace(options, part=other, minutes=1e-9))
+    start = state_of(options)
+    assert state.step > start.step == 0
+    for name, parameter in getattr(state.network, other).named_parameters():
+        assert torch.equal(parameter, getattr(start.network, other).get_parameter(name)), name
+    changed = [
+        not torch.equal(parameter, getattr(start.network, part).get_parameter(name))
+        for name, parameter in getattr(state.network, part).named_parameters()
+    ]
+    assert sum(changed) > len(changed) / 2
+
+
+@pytest.mark.usefixtures("small")
+def test_mixed_precision_trains_too(videos: Path, options: TrainOptions) -> None:
+    run(videos, replace(options, bf16=True))
+    state = state_of(options)
+    assert state.step >= 2
+    assert state.skipped == 0
+
+
+@pytest.mark.usefixtures("small")
+def test_a_run_continues_where_it_was(videos: Path, options: TrainOptions) -> None:
+    run(videos, options)
+    first = state_of(options)
+    _, said = run(videos, options)
+    second = state_of(options)
+    assert any(f"at step {first.step}" in line for line in said)
+    assert second.step > first.step
+    assert second.minutes > first.minutes, "minutes go on counting"
+    assert second.best_score <= first.best_score
+    steps = [int(row["step"]) for row in rows(options)]
+    assert steps == sorted(steps)
+    assert steps[-1] == second.step
+    minutes = [float(row["minutes"]) for row in rows(options)]
+    assert minutes == sorted(minutes)
+
+
+@pytest.mark.usefixtures("small")
+def test_starting_from_weights(videos: Path, options: TrainOptions, tmp_path: Path) -> None:
+    """No linear start: the first validation is that of the weights given, nearly."""
+    weights, _ = run(videos, options, export=True)
+    before = state_of(options, "best.pt").best_score
+    _, said = run(videos, replace(options, run=tmp_path / "second", start=str(weights), learning_rate=1e-9))
+    assert said[-1].startswith("step")
+    assert any(f"starting from the weights of {weights}" in line for line in said)
+    after = state_of(replace(options, run=tmp_path / "second")).best_score
+    assert after == pytest.approx(before, abs=0.02)
+
+
+@pytest.mark.usefixtures("small")
+def test_starting_from_weights_that_are_not_there(videos: Path, options: TrainOptions) -> None:
+    with pytest.raises(ModelError, match="nothing-like-this"):
+        run(videos, replace(options, start="nothing-like-this"))
+
+
+@pytest.mark.usefixtures("small")
+def test_an_interrupt_between_steps_saves_the_run(videos: Path, options: TrainOptions) -> None:
+    calls = []
+
+    def poll() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(videos, replace(options, minutes=1000.0, validate_minutes=1000.0), poll=poll)
+    assert state_of(options).step == 2
+
+
+@pytest.mark.usefixtures("small")
+def test_an_interrupt_within_a_step_saves_the_run(
+    videos: Path, options: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal handler raises wherever Python happens to be, and nearly always that is here."""
+    original, calls = module.sequence_loss, []
+
+    def interrupted(*args: object, **keywords: object) -> object:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(*args, **keywords)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "sequence_loss", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(videos, replace(options, minutes=1000.0, validate_minutes=1000.0))
+    state = state_of(options)
+    assert state.step == 2
+    monkeypatch.setattr(module, "sequence_loss", original)
+    run(videos, options)
+    assert state_of(options).step > 2
+
+
+@pytest.mark.usefixtures("small")
+def test_a_step_that_explodes_is_skipped(videos: Path, options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = module.sequence_loss
+
+    def exploding(network: torch.nn.Module, *args: object, **keywords: object) -> object:
+        losses = original(network, *args, **keywords)  # type: ignore[arg-type]
+        return replace(losses, loss=losses.loss * float("inf"))
+
+    monkeypatch.setattr(module, "sequence_loss", exploding)
+    run(videos, options)
+    state = state_of(options)
+    assert state.skipped == state.step >= 2
+    assert all(torch.isfinite(parameter).all() for parameter in state.network.parameters())
+
+
+@pytest.mark.usefixtures("small")
+def test_the_same_seed_is_the_same_run(videos: Path, options: TrainOptions, tmp_path: Path) -> None:
+    other = replace(options, run=tmp_path / "other")
+    run(videos, options)
+    run(videos, other)
+    pairs = zip(state_of(options).network.parameters(), state_of(other).network.parameters(), strict=True)
+    assert all(torch.equal(one, two) for one, two in pairs)
+
+
+@pytest.mark.usefixtures("small")
+def test_training_and_validation_must_not_share_a_file(videos: Path, options: TrainOptions) -> None:
+    with pytest.raises(InputError, match=r"a-.*: is in both the training and the validation folder"):
+        train([videos / "train"], [videos / "train/a.mp4"], options, say=lambda line: None)
+    assert not (options.run / "last.pt").exists()
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("which", ["training", "validation"])
+def test_folders_without_videos_are_refused(videos: Path, options: TrainOptions, tmp_path: Path, which: str) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    folders = [[videos / "train"], [videos / "held-out"]]
+    folders[which == "validation"] = [empty]
+    with pytest.raises(InputError, match="no video or picture found"):
+        train(folders[0], folders[1], options, say=lambda line: None)
+
+
+@pytest.mark.usefixtures("small")
+def test_folders_of_unreadable_videos_are_refused(videos: Path, options: TrainOptions, tmp_path: Path) -> None:
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/x.mp4").write_text("not a video")
+    with pytest.raises(InputError, match="none of its 1 files can be used"):
+        train([tmp_path / "bad"], [videos / "held-out"], options, say=lambda line: None)
+
+
+@pytest.mark.usefixtures("small")
+def test_videos_too_short_are_refused(videos: Path, options: TrainOptions) -> None:
+    with pytest.raises(InputError, match="add longer videos"):
+        run(videos, replace(options, chunks=4))
+
+
+@pytest.mark.usefixtures("small")
+def test_short_videos_train_with_fewer_chunks(options: TrainOptions, tmp_path: Path) -> None:
+    """Three frames are one chunk; counting symbols afterwards must not ask for more."""
+    write_clip(tmp_path / "short/a.mp4", count=3)
+    write_clip(tmp_path / "short-held-out/b.mp4", count=3, seed=3)
+    weights = train_and_export(
+        [tmp_path / "short"], [tmp_path / "short-held-out"], replace(options, chunks=1, cache=tmp_path / "cache"),
+        say=lambda line: None,
+    )  # fmt: skip
+    assert load_model(weights, device=CPU).name == "tiny-two"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"minutes": 0.0}, "--minutes"), ({"minutes": float("nan")}, "--minutes"), ({"part": "half"}, "--part"),
+        ({"crop": 100}, "--crop"), ({"crop": 0}, "--crop"), ({"crop": -64}, "--crop"), ({"chunks": 0}, "--chunks"),
+        ({"batch": 0}, "--batch"), ({"pictures": -1}, "--pictures"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_options_that_are_refused(options: TrainOptions, change: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        replace(options, **change)  # type: ignore[arg-type]
+
+
+def test_the_rate_warms_up_and_falls(options: TrainOptions) -> None:
+    slow = replace(options, warmup_steps=100, learning_rate=1.0, final_rate=0.1)
+    warm = [module._rate(slow, step, 0.0) for step in (0, 49, 99, 500)]
+    assert warm == pytest.approx([0.01, 0.5, 1.0, 1.0])
+    assert module._rate(slow, 500, 0.5) == pytest.approx(0.55)
+    assert module._rate(slow, 500, 1.0) == pytest.approx(0.1)
