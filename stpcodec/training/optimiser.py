@@ -35,7 +35,7 @@ def orthogonalise(matrices: Tensor) -> Tensor:
 
 
 class MuonAdam(torch.optim.Optimizer):
-    """`named`: the network's parameters. Matrices are ``[O, I]`` or 1×1 convolutions; both sides above 8."""
+    """`named`: the network's parameters. Matrices are ``[O, I]`` or 1×1 convolutions; both sides above 16."""
 
     def __init__(self, named: Iterable[tuple[str, nn.Parameter]], learning_rate: float):
         matrices, linear, others = [], [], []
@@ -91,7 +91,7 @@ class MuonAdam(torch.optim.Optimizer):
             first.append(state["first"])
             second.append(state["second"])
             counts.append(state["count"])
-        gradients = [p.grad for p in parameters]
+        gradients = [p.grad for p in parameters if p.grad is not None]
         torch._foreach_lerp_(first, gradients, 0.1)
         torch._foreach_mul_(second, 0.98)
         torch._foreach_addcmul_(second, gradients, gradients, 0.02)
