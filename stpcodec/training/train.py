@@ -27,7 +27,6 @@ from stpcodec.training.motion_cache import ensure_motion
 from stpcodec.training.step import sequence_loss
 from stpcodec.training.validate import validate, validation_batch
 
-
 VALIDATION_CROP = 256
 
 

@@ -249,6 +249,21 @@ def test_threads_do_not_change_what_is_decoded(tiny: ChunkCodec) -> None:
     assert found == {digest([chunk.latents for chunk in coded.chunks])}
 
 
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", ["dct", "tiny"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_gpu_and_a_cpu_read_each_other(name: str, dtype: torch.dtype, tiny_weights: Path) -> None:
+    source = tiny_weights if name == "tiny" else "dct"
+    cpu = ChunkCodec(load_model(source, device=CPU))
+    gpu = ChunkCodec(load_model(source, device=torch.device("cuda"), dtype=dtype))
+    for writer, reader in ((cpu, gpu), (gpu, cpu)):
+        coded = encode(writer, clip(9, 96, 160), (1, 4, 4))
+        latents = decode_latents(reader, coded)
+        assert digest(latents) == digest([chunk.latents for chunk in coded.chunks])
+        for planes, chunk in zip(synthesise(reader, latents), coded.chunks, strict=True):
+            assert psnr_db(planes.to("cpu"), chunk.reconstruction.to("cpu")) > (60 if dtype == torch.float32 else 35)
+
+
 def test_an_autocast_around_the_codec_changes_nothing(tiny: ChunkCodec) -> None:
     """A caller's own mixed precision must not reach the integer prior."""
     coded = encode(tiny, clip(5), (1, 4))

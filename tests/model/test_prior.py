@@ -205,6 +205,25 @@ def test_equal_with_one_thread_and_two() -> None:
     assert all(torch.equal(one, two) for one, two in zip(*results, strict=True))
 
 
+@pytest.mark.cuda
+@pytest.mark.parametrize("kind", ["random", "extreme"])
+@pytest.mark.parametrize("tf32", [False, True])
+def test_equal_on_a_gpu(kind: str, tf32: bool) -> None:
+    """Also where another library has allowed TF32: eight-bit factors fit its eleven bits."""
+    prior, size = make_prior(steps=4, previous=True, seed=3), (24, 40)
+    given_ = inputs(kind, 2, size)
+    expected = list(run(frozen(prior), given_, size))
+    before = torch.backends.cuda.matmul.allow_tf32
+    try:
+        torch.backends.cuda.matmul.allow_tf32 = tf32
+        there = copy.deepcopy(prior).cuda().eval().requires_grad_(False)
+        there.freeze({name: table.cuda() for name, table in prior.quality_integers().items()})
+        found = [result.cpu() for result in run(there, {n: v.cuda() for n, v in given_.items()}, size)]
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+    assert all(torch.equal(one, two) for one, two in zip(found, expected, strict=True))
+
+
 def test_equal_alone_and_in_a_batch() -> None:
     prior = frozen(make_prior(steps=4, previous=True, seed=4))
     size = (9, 7)
