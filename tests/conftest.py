@@ -20,9 +20,7 @@ settings.register_profile(
     derandomize=True,  # a failure in CI is the same failure at home
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile(
-    "thorough", parent=settings.get_profile("stpcodec"), max_examples=400, derandomize=False
-)
+settings.register_profile("thorough", parent=settings.get_profile("stpcodec"), max_examples=400, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stpcodec"))
 
 

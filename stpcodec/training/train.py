@@ -81,9 +81,7 @@ def train_and_export(
     chunks = min(2, options.chunks)
     data = ClipDataset(clips, frames=frames, crop=options.crop, chunks=chunks, seed=options.seed + 7)
     pictures = PictureDataset(clips, crop=options.crop, seed=options.seed + 8)
-    tables = count_symbols(
-        network, data, pictures, chunks=chunks, batches=options.count_batches, device=options.device
-    )
+    tables = count_symbols(network, data, pictures, chunks=chunks, batches=options.count_batches, device=options.device)
     return export_weights(network, tables, count_motion(data.clips, frames), options.run)
 
 

@@ -23,9 +23,7 @@ def triples(count: int, height: int, width: int, *, dx: int, seed: int) -> list[
     return list(zip(*arrays, strict=True))
 
 
-def write_clip(
-    path: Path, *, count: int = 7, height: int = 80, width: int = 112, dx: int = 2, seed: int = 0
-) -> Path:
+def write_clip(path: Path, *, count: int = 7, height: int = 80, width: int = 112, dx: int = 2, seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_video(path, triples(count, height, width, dx=dx, seed=seed), codec="libx264")  # type: ignore[arg-type]
 
