@@ -53,6 +53,11 @@ class TableSet:
         """L: symbols beyond ±L are escaped."""
         return int(self.counts.shape[1] - 2) // 2
 
+    def bits(self) -> np.ndarray:
+        """float32 ``[rows, 2·L + 2]``: what each symbol costs."""
+        counts = self.counts.astype(np.float64)
+        return (-np.log2(counts / counts.sum(1, keepdims=True))).astype(np.float32)
+
     @property
     def escape(self) -> int:
         return int(self.counts.shape[1]) - 1

@@ -20,7 +20,7 @@ from stpcodec.entropy.tables import TableSet, gaussian_counts
 from stpcodec.latents.quantise import SCALE_COUNT, scales
 from stpcodec.model.motion_tables import initial_tables
 from stpcodec.model.planes import Planes
-from stpcodec.model.rates import quantiser_step
+from stpcodec.model.rates import quantiser_step, sample_weight
 from stpcodec.model.transform import Model
 
 DEFINITION = "stpcodec dct model 1: 16x16 luma, 8x8 chroma, T frames; z classes of 5 scale indices; slope 6"
@@ -93,12 +93,17 @@ class DctTransform:
     def hyper_shape(self, height: int, width: int) -> tuple[int, int, int]:
         return 3, height, width
 
+    def error_weights(self, quality: int) -> Tensor:
+        weight = sample_weight(torch.tensor(quality)) * self._step(quality) ** 2
+        return weight.expand(self.latents)
+
     def choose_mode(self, frames: Planes, reference: Planes | None) -> int:
         """1: code the difference to the reference; 0: code the frames themselves."""
         if reference is None:
             return 0
         difference = (frames.y - reference.y).square().mean()
-        itself = (frames.y - F.avg_pool2d(frames.y[:, None], 17, 1, 8, count_include_pad=False)[:, 0]).square().mean()
+        means = F.avg_pool2d(frames.y[:, None], 16)
+        itself = F.avg_pool2d(frames.y[:, None].square(), 16).mean() - means.square().mean()
         return int(bool(difference < itself))
 
     def context(self, reference: Planes | None, field: Tensor | None, quality: int, mode: int) -> Planes | None:

@@ -10,6 +10,7 @@ from stpcodec.latents.motion_field import SPACING
 from stpcodec.model.chunk_io import pack_frames, predict, unpack_frames
 from stpcodec.model.network import ChunkNetwork, Context
 from stpcodec.model.planes import Planes
+from stpcodec.model.rates import sample_weight
 
 LARGEST_HYPER = 7
 
@@ -34,6 +35,12 @@ class LearnedTransform:
 
     def hyper_shape(self, height: int, width: int) -> tuple[int, int, int]:
         return self.network.config.hyper, -(-height // 4), -(-width // 4)
+
+    def error_weights(self, quality: int) -> Tensor:
+        # As if the synthesis were orthonormal behind its gains, as the KLT that it started from is.
+        table = self.network.log_inverse_gain
+        gain = torch.exp(table(torch.tensor([quality], device=table.points.device)))[0, :, 0, 0]
+        return sample_weight(torch.tensor(quality)).to(gain.device) * gain.square()
 
     def choose_mode(self, frames: Planes, reference: Planes | None) -> int:
         return 0

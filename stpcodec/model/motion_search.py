@@ -1,6 +1,7 @@
 """Finding motion fields: block matching for a start, Gauss-Newton on the control points, then rate-distortion.
 
-1. *Start*: exhaustive matching on downscaled luma, windows around each control point.
+1. *Start*: exhaustive matching of the last frame on downscaled luma; the frames between start from it or from the
+   frame before.
 2. *Refinement*: Lucas-Kanade steps (Lucas & Kanade 1981) on the control points with their bilinear basis
    functions as windows, iteratively reweighted against occlusion, drawn towards the neighbours where the
    picture says nothing.
@@ -42,9 +43,9 @@ class MotionSearch:
     """Effort of the search. `reach` is in samples of the matching scale, at most 1/4 of the luma's."""
 
     reach: int = 8
-    half_steps: int = 5
+    quarter_steps: int = 0
+    half_steps: int = 4
     full_steps: int = 2
-    middle_steps: int = 2
 
 
 def search(
@@ -61,28 +62,65 @@ def search(
     count, height, width = frames.shape
     hierarchy = Hierarchy.of(height, width)
     reference = reference[None, None]
-    last = frames[-1:, None]
-    start = _match(last, reference, effort.reach, hierarchy)
-    half_last, half_reference = _shrink(last, 2), _shrink(reference, 2)
-    for _ in range(effort.half_steps):
-        start, _ = _gauss_newton(half_last, half_reference, start, step=2)
-    tensor = None
-    for _ in range(effort.full_steps):
-        start, tensor = _gauss_newton(last, reference, start, step=1)
-    assert tensor is not None
+    field, tensor = _track(frames[:, None], reference, hierarchy, effort)
     coder = _Quantiser(hierarchy, height, width, cost_bits, lagrangian)
-    base = coder.quantise(start * UNITS_PER_SAMPLE, tensor, None)
-    base = _zero_unless_better(base, None, last, reference, lagrangian)
+    base = coder.quantise(field[-1:] * UNITS_PER_SAMPLE, tensor[-1:], None)
+    base = _zero_unless_better(base, None, frames[-1:, None], reference, lagrangian)
     if count == 1:
         return base, [level[:0] for level in base]
     predicted = scale_base(reconstruct(base)[0], count)
-    field = predicted.to(frames.dtype) / UNITS_PER_SAMPLE
-    middle_frames, references = frames[:-1, None], reference.expand(count - 1, -1, -1, -1)
-    for _ in range(effort.middle_steps):
-        field, tensor = _gauss_newton(middle_frames, references, field, step=1)
-    middle = coder.quantise(field * UNITS_PER_SAMPLE - predicted, tensor, base)
-    middle = _zero_unless_better(middle, predicted, middle_frames, references, lagrangian)
+    middle = coder.quantise(field[:-1] * UNITS_PER_SAMPLE - predicted, tensor[:-1], base)
+    references = reference.expand(count - 1, -1, -1, -1)
+    middle = _zero_unless_better(middle, predicted, frames[:-1, None], references, lagrangian)
     return base, middle
+
+
+def _track(
+    frames: Tensor, reference: Tensor, hierarchy: Hierarchy, effort: MotionSearch
+) -> tuple[Tensor, Tensor]:
+    """Fields ``[T, 2, rows, columns]`` in samples and structure tensors of all frames of a chunk.
+
+    The last frame is matched exhaustively. Every frame is then refined from two starts, the last frame's field
+    scaled to it (uniform motion) and the frame before's scaled up (which follows acceleration and reaches far in
+    small steps), and each control point keeps the start that ended better.
+    """
+    count = frames.shape[0]
+    matched = _match(frames[-1:], reference, effort.reach, hierarchy)
+    far = _refine_coarsely(frames[-1:], reference, matched, effort)
+    fields: list[Tensor] = []
+    tensors = []
+    for k in range(1, count + 1):
+        frame = frames[k - 1 : k]
+        near = fields[-1] * (k / (k - 1)) if fields else torch.zeros_like(far)
+        starts = torch.cat((far * (k / count), near))
+        ends = _refine_coarsely(frame.expand(2, -1, -1, -1), reference.expand(2, -1, -1, -1), starts, effort)
+        field = _pick(frame, reference, ends[:1], ends[1:])
+        for _ in range(effort.full_steps):
+            field, tensor = _gauss_newton(frame, reference, field, step=1)
+        fields.append(field)
+        tensors.append(tensor)
+    return torch.cat(fields), torch.cat(tensors)
+
+
+def _refine_coarsely(frames: Tensor, references: Tensor, field: Tensor, effort: MotionSearch) -> Tensor:
+    for step, repeats in ((4, effort.quarter_steps), (2, effort.half_steps)):
+        small, target = _shrink(frames, step), _shrink(references, step)
+        for _ in range(repeats):
+            field, _ = _gauss_newton(small, target, field, step=step)
+    return field
+
+
+def _pick(frame: Tensor, reference: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Per control point the field with the smaller error around it; `second` must be clearly better."""
+    height, width = frame.shape[-2:]
+    errors = []
+    for field in (first, second):
+        warped = warp(reference, dense_flow(field, height, width), mode="bilinear")
+        errors.append(_window((frame - warped).abs(), SPACING))
+    better = errors[1] < 0.95 * errors[0]
+    rows, columns = first.shape[-2:]
+    better = F.pad(better, (0, columns - better.shape[3], 0, rows - better.shape[2]))
+    return torch.where(better, second, first)
 
 
 def _shrink(plane: Tensor, factor: int) -> Tensor:

@@ -16,9 +16,14 @@ def lagrange_lambda(quality: Tensor) -> Tensor:
     return LAMBDA_SMALLEST * (LAMBDA_LARGEST / LAMBDA_SMALLEST) ** ((quality.float() - 1) / 99)
 
 
-def quantiser_step(quality: Tensor) -> Tensor:
-    """Step Δ of an orthonormal transform of samples in [0, 1] at which λ·Δ²/12 + log2(1/Δ) per sample is least.
+def sample_weight(quality: Tensor) -> Tensor:
+    """Bits that a squared error of 1.0 in one sample is worth, planes weighted 6:1:1 over 4:1:1 samples.
 
-    6:1:1 over planes of 4:1:1 samples weighs a luma sample's error 0.75 and a chroma sample's 0.5 of a pixel's.
+    That weighs a luma sample's error 0.75 and a chroma sample's 0.5 of a pixel's: 0.7 on average.
     """
-    return torch.sqrt(6 / (math.log(2) * lagrange_lambda(quality) * 255**2 * 0.7))
+    return lagrange_lambda(quality) * 255**2 * 0.7
+
+
+def quantiser_step(quality: Tensor) -> Tensor:
+    """Step Δ of an orthonormal transform of samples in [0, 1] at which weight·Δ²/12 + log2(1/Δ) per sample is least."""
+    return torch.sqrt(6 / (math.log(2) * sample_weight(quality)))

@@ -51,6 +51,10 @@ class Transform(Protocol):
         """Shape of z for a latent grid of height × width."""
         ...
 
+    def error_weights(self, quality: int) -> Tensor:
+        """``[latents]``: bits that a squared error of one step in a latent is worth at this quality."""
+        ...
+
     def choose_mode(self, frames: Planes, reference: Planes | None) -> int:
         """The transform's own switch for a chunk, 0..127, sent with it."""
         ...

@@ -192,8 +192,9 @@ def test_motion_is_found_coded_and_used(tiny: ChunkCodec) -> None:
     assert moving.latents.field is not None
     assert moving.latents.field.any()
     assert not moving.streams[0][1] & 0x80
-    flat = Planes(*(torch.full((5, side, side), 0.5) for side in (48, 24, 24)))
-    still = encode(tiny, flat, (1, 4)).chunks[1]
+    first = tiny.encode(moving_planes(1, 48, 80, dx=0), quality=50, history=None)
+    frozen = first.reconstruction.map(lambda plane: plane.expand(4, -1, -1))
+    still = tiny.encode(frozen, quality=50, history=first.history)
     assert still.latents.field is not None
     assert not still.latents.field.any()
     assert still.streams[0][1] & 0x80

@@ -66,7 +66,7 @@ def test_round_trip(transform: Transform, spread: float, height: int, width: int
 def test_latents_are_off_by_half_a_step_or_silent(transform: Transform) -> None:
     """Of the first step, whose prior is known from outside: symbols round, and scale index 0 means the mean itself."""
     y, z, _ = draw(transform, (4, 4), 3.0, 1)
-    encoded = encode_latents(SymbolEncoder(), transform, y, z, None, 50)[0]
+    encoded = encode_latents(SymbolEncoder(), transform, y, z, None, 50, optimise=False)[0]
     prior, level = transform.prior, torch.tensor([50])
     index, mean = prior.step(0, prior.begin(z, None, level, (4, 4)), None, level)
     first = prior.mask(0, 4, 4)
@@ -74,6 +74,19 @@ def test_latents_are_off_by_half_a_step_or_silent(transform: Transform) -> None:
     assert loud.any()
     assert torch.equal(encoded[silent], mean[0][silent])
     assert ((encoded - y[0] * SIXTEENTHS).abs()[loud] <= SIXTEENTHS / 2 + 1e-3).all()
+
+
+def test_optimised_symbols_cost_less_and_lie_one_step_off_at_most(transform: Transform) -> None:
+    """Of the first step: never away from the mean, never more than a step from rounding, and fewer bytes over all."""
+    y, z, _ = draw(transform, (4, 4), 2.0, 1)
+    plain, optimised = SymbolEncoder(), SymbolEncoder()
+    rounded = encode_latents(plain, transform, y, z, None, 50, optimise=False)[0]
+    cheaper = encode_latents(optimised, transform, y, z, None, 50)[0]
+    first = transform.prior.mask(0, 4, 4)
+    change = (rounded - cheaper)[first]
+    assert change.any(), "nothing was optimised"
+    assert set(change.abs().unique().tolist()) <= {0.0, float(SIXTEENTHS)}
+    assert len(optimised.finish()) < len(plain.finish())
 
 
 def test_huge_latents_saturate(tiny: Model) -> None:
@@ -159,12 +172,13 @@ def test_golden_bytes_of_the_learned_prior() -> None:
     z_tables = TableSet(np.stack([gaussian_counts(2.0 + channel, 7) for channel in range(4)]))
     transform = cast(Transform, SimpleNamespace(
         prior=prior, latents=10, frames=4, y_tables=tables, z_tables=z_tables, hyper_shape=lambda h, w: (4, 2, 3),
+        error_weights=lambda quality: torch.ones(10),
     ))  # fmt: skip
     y = integers("y", (1, 10, 7, 10)) / 8 + 1 / 64
     z = (integers("z", (1, 4, 2, 3)) / 18).round()
     previous = integers("previous", (1, 10, 7, 10)) * 3
     coder = SymbolEncoder()
-    encoded = encode_latents(coder, transform, y, z, previous, 37)
+    encoded = encode_latents(coder, transform, y, z, previous, 37, optimise=False)
     data = coder.finish()
     decoded, _ = decode_latents(SymbolDecoder(data), transform, (7, 10), previous, 37, CPU)
     assert torch.equal(decoded, encoded)
