@@ -27,7 +27,7 @@ from stpcodec.model.transform import Model, Transform
 PATCH = 16
 STILL = 0x80
 OFFSET_ZERO = 128
-INTRA_BONUS = 8
+INTRA_BONUS = 24
 """The intra frame is the reference of all that follows: it is coded this much above the quality asked for."""
 
 

@@ -52,8 +52,8 @@ def encode_latents(
 def _cheaper(wanted: Tensor, weights: Tensor, bits: Tensor, index: Tensor) -> Tensor:
     """Rate-distortion-optimised quantisation: the rounded value or the next one towards zero, whichever costs less.
 
-    Cost is CAUTION·weights·(error in steps)² + bits; wanted, weights and index ``[N]``, bits ``[rows, 2·L + 2]``. Looks at
-    each symbol alone: what it does to the prior of later steps is left out.
+    Cost is CAUTION·weights·(error in steps)² + bits; wanted, weights and index ``[N]``, bits ``[rows, 2·L + 2]``.
+    Looks at each symbol alone: what it does to the prior of later steps is left out.
     """
     rounded = wanted.round()
     largest = (bits.shape[1] - 2) // 2
