@@ -32,7 +32,7 @@ from stpcodec.cli.signals import SignalReceived
 from stpcodec.cli.train import train
 from stpcodec.cli.verify import verify
 from stpcodec.codec.output import OutputClosed
-from stpcodec.errors import StpError
+from stpcodec.errors import OutputError, StpError
 
 app = typer.Typer(
     name="stpcodec",
@@ -68,6 +68,14 @@ def _global_options(
 def main() -> int:
     """The console script: runs the program on the command line's arguments; returns its exit code."""
     code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would try once more at exit and replace the exit code by its own 120.
+        _silence_stdout()
+        if code == 0:
+            console.error(f"standard output: {error.strerror or error}; what was written there is not complete")
+            code = OutputError.exit_code
     if code >= 128:
         # A thread may still hang in a read of standard input, and Python would wait for its lock to no end.
         sys.stderr.flush()

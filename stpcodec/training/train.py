@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import fcntl
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -97,6 +98,25 @@ def train(
     """
     torch.manual_seed(options.seed)
     options.run.mkdir(parents=True, exist_ok=True)
+    with _only_run(options.run):
+        return _train(folders, validation, options, say, poll)
+
+
+@contextlib.contextmanager
+def _only_run(run: Path) -> Iterator[None]:
+    """Two processes in one run folder would write over each other's checkpoints: the second is refused."""
+    with (run / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(f"--run {run}: another training process is at work there; name another folder") from error
+        yield
+
+
+def _train(
+    folders: list[Path], validation: list[Path], options: TrainOptions,
+    say: Callable[[str], None], poll: Callable[[], None],
+) -> Path:  # fmt: skip
     clips, validation_clips = (_prepare(paths, options.cache, say) for paths in (folders, validation))
     overlap = set(clips) & set(validation_clips)
     if overlap:

@@ -297,3 +297,16 @@ def test_the_rate_warms_up_and_falls(options: TrainOptions) -> None:
     assert warm == pytest.approx([0.01, 0.5, 1.0, 1.0])
     assert module._rate(slow, 500, 0.5) == pytest.approx(0.55)
     assert module._rate(slow, 500, 1.0) == pytest.approx(0.1)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_second_process_in_a_run_is_refused(videos: Path, options: TrainOptions) -> None:
+    """Both would write the same checkpoints; the one that came first goes on."""
+
+    def poll() -> None:
+        with pytest.raises(UsageError, match="another training process"):
+            train([videos / "train"], [videos / "held-out"], options, say=lambda line: None)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train([videos / "train"], [videos / "held-out"], options, say=lambda line: None, poll=poll)
