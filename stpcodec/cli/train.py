@@ -45,7 +45,7 @@ def train(
     ] = 4,
     crop: Annotated[int, typer.Option("--crop", min=64, help="Side of the training crops, a multiple of 64.")] = 128,
     chunks: Annotated[int, typer.Option("--chunks", min=1, help="Chunks a sequence.")] = 2,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Peak; falls along a cosine.")] = 1e-3,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Peak; falls along a cosine.")] = 7e-4,
     part: Annotated[str, typer.Option("--part", help="both, intra or inter: which network learns.")] = "both",
     cascade: Annotated[
         bool, typer.Option("--cascade", help="Let a chunk answer for the errors of later ones.")

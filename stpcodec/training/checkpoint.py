@@ -13,9 +13,9 @@ import torch
 from stpcodec.errors import ModelError
 from stpcodec.model.config import ModelConfig
 from stpcodec.model.network import StpNetwork
+from stpcodec.training.optimiser import MuonAdam
 
 EMA_DECAY = 0.998
-LINEAR_RATE = 0.1
 
 
 @dataclass
@@ -37,11 +37,7 @@ class Checkpoint:
         return Checkpoint(network, average)
 
     def optimiser(self, learning_rate: float) -> torch.optim.Optimizer:
-        linear = [p for name, p in self.network.named_parameters() if ".linear." in name]
-        others = [p for name, p in self.network.named_parameters() if ".linear." not in name]
-        # The linear path starts at its optimum: steps fit for random weights would shake it to pieces.
-        groups = [{"params": others, "scale": 1.0}, {"params": linear, "scale": LINEAR_RATE}]
-        optimiser = torch.optim.Adam(groups, lr=learning_rate, betas=(0.9, 0.98))
+        optimiser = MuonAdam(self.network.named_parameters(), learning_rate)
         if self.optimiser_state is not None:
             try:
                 optimiser.load_state_dict(self.optimiser_state)

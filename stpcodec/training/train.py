@@ -43,7 +43,7 @@ class TrainOptions:
     pictures: int = 4
     crop: int = 128
     chunks: int = 2
-    learning_rate: float = 1e-3
+    learning_rate: float = 7e-4
     final_rate: float = 0.03
     warmup_steps: int = 200
     cascade: bool = False
