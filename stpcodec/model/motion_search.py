@@ -43,7 +43,6 @@ class MotionSearch:
     """Effort of the search. `reach` is in samples of the matching scale, at most 1/4 of the luma's."""
 
     reach: int = 8
-    quarter_steps: int = 0
     half_steps: int = 4
     full_steps: int = 2
 
@@ -103,10 +102,9 @@ def _track(
 
 
 def _refine_coarsely(frames: Tensor, references: Tensor, field: Tensor, effort: MotionSearch) -> Tensor:
-    for step, repeats in ((4, effort.quarter_steps), (2, effort.half_steps)):
-        small, target = _shrink(frames, step), _shrink(references, step)
-        for _ in range(repeats):
-            field, _ = _gauss_newton(small, target, field, step=step)
+    small, target = _shrink(frames, 2), _shrink(references, 2)
+    for _ in range(effort.half_steps):
+        field, _ = _gauss_newton(small, target, field, step=2)
     return field
 
 
