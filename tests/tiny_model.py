@@ -14,7 +14,7 @@ from stpcodec.latents.quantise import scales
 from stpcodec.model.config import ModelConfig, NetworkConfig
 from stpcodec.model.dct import dct_matrix
 from stpcodec.model.layers import QUALITY_POINTS
-from stpcodec.model.learned import LARGEST_HYPER
+from stpcodec.model.learned import LARGEST_HYPER, Z_CONTEXTS
 from stpcodec.model.motion_tables import initial_tables
 from stpcodec.model.network import ChunkNetwork, StpNetwork
 from stpcodec.model.planes import Planes
@@ -88,13 +88,13 @@ def _packed(plane: Tensor, which: int, frames: int) -> Tensor:
 
 
 def tiny_tables(config: ModelConfig = TINY) -> dict[str, Tensor]:
-    """Gaussians for y with a small L, so that escapes happen; a gentle slope for z."""
+    """Gaussians for y with a small L, so that escapes happen; gentle slopes for z, another in each context."""
     y = torch.from_numpy(np.stack([gaussian_counts(float(scale), 40) for scale in scales()])).int()
-    row = torch.from_numpy(gaussian_counts(2.0, LARGEST_HYPER)).int()
     tables = {}
-    for name, part in (("intra", config.intra), ("inter", config.inter)):
+    for name, part, contexts in (("intra", config.intra, 1), ("inter", config.inter, Z_CONTEXTS)):
+        rows = np.stack([gaussian_counts(2.0 + number / 8, LARGEST_HYPER) for number in range(contexts)])
         tables[f"tables.{name}.y"] = y.clone()
-        tables[f"tables.{name}.z"] = row.expand(part.hyper, -1).contiguous()
+        tables[f"tables.{name}.z"] = torch.from_numpy(rows).int().repeat(part.hyper, 1)
     return tables
 
 

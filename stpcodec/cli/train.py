@@ -34,7 +34,8 @@ def train(
     start: Annotated[
         str,
         typer.Option(
-            "--start", metavar="MODEL|linear", help="Weights a new run begins with; linear: from nothing but a KLT."
+            "--start", metavar="MODEL|FILE|linear",
+            help="What a new run begins with: a model, a weights file, a checkpoint (.pt); linear: nothing but a KLT.",
         ),
     ] = "stp-s",
     cache: Annotated[Path | None, typer.Option("--cache", help="Decoded clips; by default RUN/../cache.")] = None,

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from stpcodec.codec.latent_coder import decode_latents, encode_latents
-from stpcodec.codec.motion_coder import decode_motion, encode_motion, join_field
+from stpcodec.codec.motion_coder import decode_motion, encode_motion
 from stpcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from stpcodec.entropy.tables import TableSet
 from stpcodec.errors import CorruptFile
 from stpcodec.latents.chunk import ChunkLatents, to_integers
-from stpcodec.latents.motion_field import Hierarchy
+from stpcodec.latents.motion_field import Hierarchy, join_field
 from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.model.motion_search import search
 from stpcodec.model.planes import Planes
@@ -27,7 +27,10 @@ from stpcodec.model.transform import Model, Transform
 PATCH = 16
 STILL = 0x80
 OFFSET_ZERO = 128
-INTRA_BONUS = 24
+MOTION_CAUTION = 1.8
+"""Bits of motion count this much more than those of latents: what a better prediction gains, latents would have
+gained in part. Measured: docs/ablations.md."""
+INTRA_BONUS = 12
 """The intra frame is the reference of all that follows: it is coded this much above the quality asked for."""
 
 
@@ -83,12 +86,16 @@ class ChunkCodec:
         if history is None:
             quality = min(100, quality + INTRA_BONUS)
         else:
-            motion, still = self._motion(coder, transform, frames, history.reference, quality)
+            motion, still = self._motion(coder, transform, frames, history, quality)
         mode = transform.choose_mode(frames, reference)
         frames = _extend(frames, transform.frames)
         context = transform.context(reference, self._spread(motion, transform.frames), quality, mode)
         y, z = transform.analyse(frames, quality, context)
-        y_hat = encode_latents(coder, transform, y, z, self._previous(history), quality)
+        before = _like(None if history is None else history.latents)
+        y_hat = encode_latents(
+            coder, transform, y, z, None if before is None else before.y[None].float(), quality,
+            previous_z=None if before is None else before.z,
+        )  # fmt: skip
         decoded = transform.synthesise(y_hat / SIXTEENTHS, quality, context)[slice(0, count)]
         latents = ChunkLatents(to_integers(y_hat[0]), to_integers(z[0]), motion, count, quality, mode)
         streams = (bytes((quality - asked + OFFSET_ZERO, mode | still)), coder.finish())
@@ -116,10 +123,14 @@ class ChunkCodec:
             hierarchy = Hierarchy.of(height, width)
             motion = torch.zeros(frame_count, 2, hierarchy.rows, hierarchy.columns, dtype=torch.int32)
             if not flags & STILL:
-                motion = decode_motion(coder, self.motion_tables, frame_count, height, width)
-        seen = None if previous is None or previous.intra else previous.y[None].float()
+                field = _last_field(previous)
+                motion = decode_motion(coder, self.motion_tables, frame_count, height, width, field)
+        before = _like(previous)
         size = (height // PATCH, width // PATCH)
-        y, z = decode_latents(coder, transform, size, seen, quality, self.model.device)
+        y, z = decode_latents(
+            coder, transform, size, None if before is None else before.y[None].float(), quality, self.model.device,
+            previous_z=None if before is None else before.z,
+        )  # fmt: skip
         return ChunkLatents(to_integers(y[0]), to_integers(z[0]), motion, frame_count, quality, flags & ~STILL)
 
     @torch.inference_mode()
@@ -137,7 +148,7 @@ class ChunkCodec:
         return self.model.intra if history is None else self.model.inter
 
     def _motion(
-        self, coder: SymbolEncoder, transform: Transform, frames: Planes, reference: Planes, quality: int
+        self, coder: SymbolEncoder, transform: Transform, frames: Planes, history: History, quality: int
     ) -> tuple[Tensor, int]:
         """Searches and codes the chunk's motion; (field on the CPU, STILL or 0)."""
         hierarchy = Hierarchy.of(frames.height, frames.width)
@@ -145,13 +156,16 @@ class ChunkCodec:
         if not transform.uses_motion:
             return still, STILL
         # λ is bits per pixel per squared 8-bit error; the search wants squared error (of 1.0) per bit.
-        lagrangian = 1.0 / (float(lagrange_lambda(torch.tensor(quality))) * 255**2)
+        lagrangian = MOTION_CAUTION / (float(lagrange_lambda(torch.tensor(quality))) * 255**2)
         bits = self.model.motion_tables.bits().to(self.model.device)
-        base, middle = search(frames.y, reference.y[0], cost_bits=bits, lagrangian=lagrangian)
+        before = _last_field(history.latents)
+        base, middle = search(
+            frames.y, history.reference.y[0], cost_bits=bits, lagrangian=lagrangian, before=before
+        )  # fmt: skip
         moved = join_field([level.cpu() for level in base], [level.cpu() for level in middle])
         if not moved.any():
             return still, STILL
-        encode_motion(coder, base, middle, self.motion_tables, frames.height, frames.width)
+        encode_motion(coder, base, middle, self.motion_tables, frames.height, frames.width, before)
         return moved, 0
 
     def _spread(self, motion: Tensor | None, frames: int) -> Tensor | None:
@@ -161,12 +175,14 @@ class ChunkCodec:
         motion = motion.to(self.model.device)
         return torch.cat((motion, motion[-1:].expand(frames - motion.shape[0], -1, -1, -1)))
 
-    @staticmethod
-    def _previous(history: History | None) -> Tensor | None:
-        """Only inter latents are context for inter latents: the intra network's mean something else."""
-        if history is None or history.latents.intra:
-            return None
-        return history.latents.y[None].float()
+
+def _like(latents: ChunkLatents | None) -> ChunkLatents | None:
+    """The chunk before, if its latents mean the same: inter latents say nothing about intra ones, nor the reverse."""
+    return None if latents is None or latents.intra else latents
+
+
+def _last_field(latents: ChunkLatents) -> Tensor | None:
+    return None if latents.field is None else latents.field[-1]
 
 
 def _extend(frames: Planes, count: int) -> Planes:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from stpcodec.entropy.coder import SymbolDecoder, SymbolEncoder
+from stpcodec.entropy.tables import TableSet
 from stpcodec.latents.quantise import LARGEST_SYMBOL, SIXTEENTHS, compand
 from stpcodec.model.transform import Transform
 
@@ -24,16 +25,17 @@ the next, and its latents are the prior's context. Measured: docs/ablations.md."
 
 def encode_latents(
     coder: SymbolEncoder, transform: Transform, y: Tensor, z: Tensor, previous: Tensor | None, quality: int, *,
-    optimise: bool = True,
+    previous_z: Tensor | None = None, optimise: bool = True,
 ) -> Tensor:  # fmt: skip
     """Codes z, then y. y ``[1, C, h, w]`` in steps, z ``[1, *hyper_shape]``; previous: sixteenths or None.
+    previous_z: int32 ``[*hyper_shape]`` of the chunk before, None when there is no such chunk.
 
     optimise: quantise for least error + λ·bits; otherwise round.
 
     Returns the decoded y in sixteenths ``[1, C, h, w]`` on y's device.
     """
     hyper = z[0].to("cpu", torch.int32).numpy()
-    coder.encode(hyper, transform.z_tables, _rows(hyper))
+    coder.encode(hyper, transform.z_tables, _z_rows(transform.z_tables, hyper.shape, previous_z))
 
     weights = transform.error_weights(quality).to(y.device)[:, None, None].expand(y.shape[1:])
     bits = torch.from_numpy(transform.y_tables.bits()).to(y.device)
@@ -68,11 +70,11 @@ def _cheaper(wanted: Tensor, weights: Tensor, bits: Tensor, index: Tensor) -> Te
 
 def decode_latents(
     coder: SymbolDecoder, transform: Transform, size: tuple[int, int], previous: Tensor | None, quality: int,
-    device: torch.device,
+    device: torch.device, *, previous_z: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The mirror of `encode_latents`: decoded y in sixteenths and z. size: of the latent grid."""
     shape = transform.hyper_shape(*size)
-    hyper = coder.decode(transform.z_tables, _rows(np.empty(shape, dtype=np.int8)))
+    hyper = coder.decode(transform.z_tables, _z_rows(transform.z_tables, shape, previous_z))
     z = torch.from_numpy(hyper)[None].float().to(device)
 
     def read(table: np.ndarray, mean: Tensor, coded: Tensor) -> Tensor:
@@ -104,6 +106,14 @@ def _run(
         return y
 
 
-def _rows(hyper: np.ndarray) -> np.ndarray:
-    """Each channel of z has a table of its own."""
-    return np.broadcast_to(np.arange(hyper.shape[0], dtype=np.int32)[:, None, None], hyper.shape)
+def _z_rows(tables: TableSet, shape: tuple[int, ...], previous: Tensor | None) -> np.ndarray:
+    """Each channel of z has tables of its own: one, or one per value of the chunk before at the same place.
+
+    Of 2K tables a channel, the first serves where there is no such chunk, table K + v behind a value v.
+    """
+    per_channel = tables.rows // shape[0]
+    rows = np.broadcast_to(np.arange(shape[0], dtype=np.int32)[:, None, None] * per_channel, shape)
+    if per_channel == 1 or previous is None:
+        return rows
+    half = per_channel // 2
+    return rows + previous.numpy().clip(1 - half, half - 1) + half

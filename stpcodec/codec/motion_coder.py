@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,57 +11,53 @@ from stpcodec.errors import CorruptFile
 from stpcodec.latents.motion_field import (
     MAX_VECTOR,
     Hierarchy,
-    activity_after,
-    context_of,
-    magnitude,
-    reconstruct,
-    scale_base,
-    spread,
+    decompose,
+    join_field,
+    second_context,
+    to_residuals,
+    to_symbols,
+    walk,
     zero_levels,
 )
 
 
 def encode_motion(
-    coder: SymbolEncoder, base: list[Tensor], middle: list[Tensor], tables: TableSet, height: int, width: int
-) -> None:
-    """base and middle as `motion_search.search` returns them, on any device."""
+    coder: SymbolEncoder, base: list[Tensor], middle: list[Tensor], tables: TableSet, height: int, width: int,
+    before: Tensor | None,
+) -> None:  # fmt: skip
+    """base and middle as `motion_search.search` returns them, on any device; before: see `decode_motion`."""
     base, middle = [level.cpu() for level in base], [level.cpu() for level in middle]
-    for levels, given in ((base, None), (middle, base)):
-        for level, context, coded in _walk(levels, given, height, width):
-            values = levels[level].permute(1, 0, 2, 3)[:, coded]
-            coder.encode(values.numpy(), tables, np.broadcast_to(context[coded].numpy(), tuple(values.shape)))
+    for levels, like in ((base, _like(before, height, width)), (middle, base)):
+        for level, context, coded, other in walk(levels, like, height, width):
+            residual, other = levels[level].permute(1, 0, 2, 3)[:, coded], other.permute(1, 0, 2, 3)[:, coded]
+            first, second = to_symbols(residual, other)
+            at = context[coded]
+            coder.encode(first.numpy(), tables, at.numpy())
+            coder.encode(second.numpy(), tables, second_context(at, first).numpy())
 
 
-def decode_motion(coder: SymbolDecoder, tables: TableSet, frames: int, height: int, width: int) -> Tensor:
-    """The field int32 ``[frames, 2, rows, columns]`` in quarter samples. Raises CorruptFile on impossible vectors."""
+def decode_motion(
+    coder: SymbolDecoder, tables: TableSet, frames: int, height: int, width: int, before: Tensor | None
+) -> Tensor:
+    """The field int32 ``[frames, 2, rows, columns]`` in quarter samples. Raises CorruptFile on impossible vectors.
+
+    before: the last field of the chunk before ``[2, rows, columns]``, None behind an intra chunk.
+    """
     hierarchy = Hierarchy.of(height, width)
     base, middle = zero_levels(hierarchy, 1), zero_levels(hierarchy, frames - 1)
-    for levels, given in ((base, None), (middle, base)):
-        for level, context, coded in _walk(levels, given, height, width):
-            index = context[coded].numpy()
-            values = coder.decode(tables, np.stack((index, index)))
-            levels[level].permute(1, 0, 2, 3)[:, coded] = torch.from_numpy(values)
-    return join_field(base, middle)
-
-
-def join_field(base: list[Tensor], middle: list[Tensor]) -> Tensor:
-    """Residuals of the last frame and of those before it to all fields, the last frame's last."""
-    last = reconstruct(base)
-    count = middle[0].shape[0]
-    field = torch.cat((scale_base(last[0], count + 1) + reconstruct(middle), last)) if count else last
-    if int(field.abs().max()) > 16 * MAX_VECTOR:
-        raise CorruptFile(f"motion of {int(field.abs().max())} quarter samples is out of range; the file is damaged")
+    for levels, like in ((base, _like(before, height, width)), (middle, base)):
+        for level, context, coded, other in walk(levels, like, height, width):
+            at = context[coded]
+            first = torch.from_numpy(coder.decode(tables, at.numpy()))
+            second = torch.from_numpy(coder.decode(tables, second_context(at, first).numpy()))
+            other = other.permute(1, 0, 2, 3)[:, coded]
+            levels[level].permute(1, 0, 2, 3)[:, coded] = to_residuals(torch.stack((first, second)), other)
+    field = join_field(base, middle)
+    largest = int(field.abs().max())
+    if largest > 16 * MAX_VECTOR:
+        raise CorruptFile(f"motion of {largest} quarter samples is out of range; the file is damaged")
     return field
 
 
-def _walk(levels: list[Tensor], base: list[Tensor] | None, height: int, width: int):  # type: ignore[no-untyped-def]
-    """Yields (level, context ``[N, h, w]``, coded bool ``[N, h, w]``); reads a level only after it was yielded."""
-    count = levels[0].shape[0]
-    hierarchy = Hierarchy.of(height, width)
-    inherited = torch.zeros(count, *hierarchy.shape(hierarchy.top), dtype=torch.int32)
-    for level in range(hierarchy.top, -1, -1):
-        base_magnitude = None if base is None else magnitude(base[level]).expand(count, -1, -1)
-        coded = hierarchy.coded(level, height, width).expand(count, -1, -1)
-        yield level, context_of(level, inherited, base_magnitude), coded
-        if level:
-            inherited = spread(activity_after(levels[level], inherited))
+def _like(before: Tensor | None, height: int, width: int) -> list[Tensor] | None:
+    return None if before is None else decompose(before[None].cpu(), Hierarchy.of(height, width).top)

@@ -9,6 +9,7 @@ import torch
 import xxhash
 
 from stpcodec.codec.chunk import ChunkCodec, History
+from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.samples import to_planes, to_samples
 from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.container import Chunk, Segment, StreamHeader
@@ -73,7 +74,9 @@ class SegmentCodec:
             )
 
     def frames(self, segment: Segment) -> Iterator[Frame]:
-        """The decoded frames with their times. Memory: one chunk.
+        """The decoded frames with their times. Memory: a few chunks.
+
+        Latents need no pixels, so they are decoded ahead, beside the synthesis.
 
         Raises:
             CorruptSegment: as `latents`; after the last frame if only the hash is wrong.
@@ -81,13 +84,14 @@ class SegmentCodec:
         tiled, header = self.tiled, self.header
         histories: list[History] | None = None
         index = 0
-        for latents in self.latents(segment):
-            planes, histories = tiled.synthesise(latents, histories)
-            samples = to_samples(planes, height=header.height, width=header.width, bit_depth=header.bit_depth)
-            for y, u, v in samples:
-                duration = segment.durations[index] if segment.durations else 0
-                yield Frame(y=y, u=u, v=v, pts=segment.pts[index], duration=duration)
-                index += 1
+        with prefetched(self.latents(segment), depth=1) as ahead:
+            for latents in ahead:
+                planes, histories = tiled.synthesise(latents, histories)
+                samples = to_samples(planes, height=header.height, width=header.width, bit_depth=header.bit_depth)
+                for y, u, v in samples:
+                    duration = segment.durations[index] if segment.durations else 0
+                    yield Frame(y=y, u=u, v=v, pts=segment.pts[index], duration=duration)
+                    index += 1
 
 
 class SegmentBuilder:

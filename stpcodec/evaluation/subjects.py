@@ -42,10 +42,12 @@ class Subject(Protocol):
 
 
 class StpCodec:
-    """`stpcodec.encode` and `stpcodec.decode` with one model."""
+    """`stpcodec.encode` and `stpcodec.decode` with one model, by name or weights file."""
 
     def __init__(self, model: str, *, device: str = "auto") -> None:
-        self.name = model
+        # Names of files are made with it, so a path must not pass through.
+        self.name = Path(model).stem if "/" in model else model
+        self._model = model
         self._device = device
         self._version: str | None = None
 
@@ -58,7 +60,7 @@ class StpCodec:
         if self._version is None:
             from stpcodec.codec.models import load_codec  # loads torch
 
-            weights = load_codec(self.name, device=self._device).weights_sha256
+            weights = load_codec(self._model, device=self._device).weights_sha256
             self._version = f"{stpcodec.__version__}+{weights[:8]}"
         return self._version
 
@@ -67,7 +69,7 @@ class StpCodec:
             source,
             target,
             quality=quality,
-            model=self.name,
+            model=self._model,
             device=self._device,
             overwrite=True,
             warn=_ignore,
@@ -79,7 +81,9 @@ class StpCodec:
 
     def decode(self, source: Path, target: Path, *, cheap: bool = False) -> None:
         options = _CHEAP if cheap else None
-        stpcodec.decode(source, target, device=self._device, overwrite=True, options=options, warn=_ignore)
+        stpcodec.decode(
+            source, target, model=self._model, device=self._device, overwrite=True, options=options, warn=_ignore
+        )
 
 
 @dataclass(frozen=True)

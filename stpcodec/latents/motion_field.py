@@ -1,37 +1,50 @@
-"""Motion fields as integers: control points every 16 luma samples, coded as a dyadic hierarchy.
+"""Motion fields as integers: control points every 8 luma samples, coded as a dyadic hierarchy.
 
-A field holds one vector (dy, dx) in quarter samples per control point and is interpolated bilinearly between
-them, so it is smooth and has no block edges. Control point i lies at luma position 16·i; the grid is extended to
+A field holds one vector (dy, dx) in quarter samples per control point. Between them it is interpolated bilinearly,
+so it is smooth and has no block edges, except in a cell whose corners disagree by more than TEAR: there lies the
+edge of a moving thing, and every sample takes the vector of the nearest corner. Control point i lies at luma position
+8·i; the grid is extended to
 the next multiple of the coarsest spacing, so that a point of every level has all its parents.
 
 The hierarchy is a hierarchical basis (Yserentant 1986), the lifting "predict" step of a bilinear wavelet: a new
 point of spacing s is predicted from the points of spacing 2s around it, and only the residual is coded. Where
 the motion is smooth all fine residuals are zero and nearly free, so the grid adapts itself: 256-sample cells
-over a static wall, 16-sample cells along a moving edge.
+over a static wall, 8-sample cells along a moving edge.
 
 A chunk of T frames carries T fields against one reference. The last frame's field is the *base*; frame k is
-predicted by base·k/T (uniform motion), and its residual field is coded by the same hierarchy. All arithmetic
-is on integers: encoder and decoder agree on every device.
+predicted by base·k/T (uniform motion), and its residual field is coded by the same hierarchy. How probable a
+residual is depends on its level, on its parents' residuals and on that of a like field at the same point: for
+the base, the last field of the chunk before; for the other frames, the base. All arithmetic is on integers:
+encoder and decoder agree on every device.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-SPACING = 16
+SPACING = 8
 """Luma samples between control points on the finest level."""
 UNITS_PER_SAMPLE = 4
 """Vectors count quarter samples."""
+TEAR = 8
+"""Quarter samples: where the corners of a cell differ by more in a component, the field is torn, not interpolated."""
 MAX_LEVELS = 6
 ACTIVITY_CLASSES = 4
 BASE_CLASSES = 3
-CONTEXTS = MAX_LEVELS * ACTIVITY_CLASSES * (1 + BASE_CLASSES)
-"""Contexts of a residual: level × activity of its parents × (base field | class of the base's residual)."""
-LARGEST = 15
-"""Residuals beyond ±LARGEST are escaped."""
+FIRST_CLASSES = 4
+POINT_CONTEXTS = MAX_LEVELS * ACTIVITY_CLASSES * (1 + BASE_CLASSES)
+"""Contexts of a point: level × activity of its parents × (no like field | class of that field's residual)."""
+CONTEXTS = POINT_CONTEXTS * (1 + FIRST_CLASSES)
+"""Contexts of a residual's component: dy by the point's context alone, dx also by the class of dy."""
+LARGEST = 32
+"""Symbols beyond ±LARGEST are escaped."""
+OTHER = LARGEST
+"""The symbol of dy that says: this point follows the *other* parent across a tear; then dx is 0. Residuals from here
+on move up by one."""
 MAX_VECTOR = 2047
 
 
@@ -68,12 +81,28 @@ class Hierarchy:
 
 
 def upsample(parents: Tensor) -> Tensor:
-    """Integer bilinear interpolation ``[..., h, w]`` to ``[..., 2h-1, 2w-1]``; halves round up."""
+    """Predictions ``[N, 2, h, w]`` to ``[N, 2, 2h-1, 2w-1]``: see `upsample_both`."""
+    return upsample_both(parents)[0]
+
+
+def upsample_both(parents: Tensor) -> tuple[Tensor, Tensor]:
+    """Integer bilinear interpolation ``[N, 2, h, w]`` to ``[N, 2, 2h-1, 2w-1]``, halves rounded up.
+
+    Between two vectors that differ by more than TEAR lies an edge, and their mean is neither side's motion: there a
+    new point follows the upper or left one. The second result follows the lower or right one instead (and is the
+    first one's equal wherever there is no edge).
+    """
+    first = second = parents
     for dim in (-2, -1):
         length = parents.shape[dim]
-        left, right = parents.narrow(dim, 0, length - 1), parents.narrow(dim, 1, length - 1)
-        parents = _interleave(parents, (left + right + 1) >> 1, dim)
-    return parents
+        results = []
+        for field, pick_right in ((first, False), (second, True)):
+            left, right = field.narrow(dim, 0, length - 1), field.narrow(dim, 1, length - 1)
+            torn = ((left - right).abs() > TEAR).any(1, keepdim=True)
+            middle = torch.where(torn, right if pick_right else left, (left + right + 1) >> 1)
+            results.append(_interleave(field, middle, dim))
+        first, second = results
+    return first, second
 
 
 def _interleave(even: Tensor, odd: Tensor, dim: int) -> Tensor:
@@ -107,14 +136,56 @@ def activity_after(residual: Tensor, inherited: Tensor) -> Tensor:
     return torch.maximum(magnitude(residual), inherited >> 1)
 
 
-def context_of(level: int, inherited: Tensor, base_magnitude: Tensor | None) -> Tensor:
-    """Context index ``[N, h, w]`` from the parents' activity and, for frames before the last, the base's residual."""
+def context_of(level: int, inherited: Tensor, like_magnitude: Tensor | None) -> Tensor:
+    """Context index ``[N, h, w]`` from the parents' activity and the residual of the like field."""
     cls = (inherited > 0).int() + (inherited > 2).int() + (inherited > 8).int()
     context = level * ACTIVITY_CLASSES + cls
-    if base_magnitude is None:
+    if like_magnitude is None:
         return context
-    base_cls = (base_magnitude > 0).int() + (base_magnitude > 4).int()
-    return MAX_LEVELS * ACTIVITY_CLASSES * (1 + base_cls) + context
+    like_cls = (like_magnitude > 0).int() + (like_magnitude > 4).int()
+    return MAX_LEVELS * ACTIVITY_CLASSES * (1 + like_cls) + context
+
+
+def second_context(context: Tensor, first: Tensor) -> Tensor:
+    """Context of dx's symbol, from the point's context and the symbol of dy."""
+    size = first.abs()
+    cls = 1 + (size > 0).to(context.dtype) + (size > 2).to(context.dtype)
+    return context + POINT_CONTEXTS * torch.where(first == OTHER, 4, cls)
+
+
+def to_symbols(residual: Tensor, other: Tensor) -> Tensor:
+    """Residuals ``[2, K]`` to symbols ``[2, K]``; other ``[2, K]``: what the other parent's vector would leave."""
+    follows = ((other != 0).any(0) & (residual == other).all(0))[None]
+    symbols = residual + (residual >= OTHER).to(residual.dtype)
+    return torch.where(follows, torch.tensor([[OTHER], [0]], dtype=residual.dtype, device=residual.device), symbols)
+
+
+def to_residuals(symbols: Tensor, other: Tensor) -> Tensor:
+    """The inverse of `to_symbols`."""
+    residual = symbols - (symbols > OTHER).to(symbols.dtype)
+    return torch.where((symbols[:1] == OTHER), other, residual)
+
+
+def walk(
+    levels: list[Tensor], like: list[Tensor] | None, height: int, width: int
+) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
+    """The order of coding, coarse to fine: (level, contexts ``[N, h, w]``, coded points bool ``[N, h, w]``, other
+    ``[N, 2, h, w]``, the residual that would follow the other parent).
+
+    A level of `levels` is read only after it was yielded, so a decoder may fill it in.
+    """
+    count, device = levels[0].shape[0], levels[0].device
+    hierarchy = Hierarchy.of(height, width)
+    inherited = torch.zeros(count, *hierarchy.shape(hierarchy.top), dtype=torch.int32, device=device)
+    predicted = other = torch.zeros_like(levels[hierarchy.top])
+    for level in range(hierarchy.top, -1, -1):
+        like_magnitude = None if like is None else magnitude(like[level]).expand(count, -1, -1)
+        coded = hierarchy.coded(level, height, width).to(device).expand(count, -1, -1)
+        yield level, context_of(level, inherited, like_magnitude), coded, other
+        if level:
+            inherited = spread(activity_after(levels[level], inherited))
+            predicted, second = upsample_both(predicted + levels[level])
+            other = second - predicted
 
 
 def scale_base(base: Tensor, frames: int) -> Tensor:
@@ -137,3 +208,20 @@ def reconstruct(levels: list[Tensor]) -> Tensor:
     for residual in reversed(levels[:-1]):
         field = upsample(field) + residual
     return field
+
+
+def decompose(field: Tensor, top: int) -> list[Tensor]:
+    """The inverse of `reconstruct`: a field ``[N, 2, rows, columns]`` to the residuals of levels 0..top."""
+    levels = []
+    for _ in range(top):
+        parents = field[..., ::2, ::2]
+        levels.append(field - upsample(parents))
+        field = parents
+    return [*levels, field]
+
+
+def join_field(base: list[Tensor], middle: list[Tensor]) -> Tensor:
+    """Residuals of the last frame and of those before it to all fields ``[T, 2, rows, columns]``, the last's last."""
+    last = reconstruct(base)
+    count = middle[0].shape[0]
+    return torch.cat((scale_base(last[0], count + 1) + reconstruct(middle), last)) if count else last

@@ -77,8 +77,8 @@ STP_S = ModelConfig(
         prior_width=160, prior_depth=2, prior_steps=4,
     ),
     inter=NetworkConfig(
-        frames=4, latents=512, hyper=32, width=128, wide=256, context_depth=2,
-        analysis_depth=2, analysis_wide_depth=1, synthesis_depth=4, synthesis_wide_depth=2,
+        frames=1, latents=256, hyper=32, width=96, wide=256, context_depth=1,
+        analysis_depth=1, analysis_wide_depth=1, synthesis_depth=2, synthesis_wide_depth=1,
         prior_width=160, prior_depth=2, prior_steps=2,
     ),
 )  # fmt: skip

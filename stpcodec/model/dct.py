@@ -23,7 +23,7 @@ from stpcodec.model.planes import Planes
 from stpcodec.model.rates import quantiser_step, sample_weight
 from stpcodec.model.transform import Model
 
-DEFINITION = "stpcodec dct model 1: 16x16 luma, 8x8 chroma, T frames; z classes of 5 scale indices; slope 6"
+DEFINITION = "stpcodec dct model 2: 16x16 luma, 8x8 chroma, T frames; z classes of 5 scale indices; slope 6"
 CHUNK_FRAMES = 4
 CLASSES = 14
 CLASS_STEP = 5

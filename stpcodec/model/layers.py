@@ -80,8 +80,10 @@ class LinearPatch(nn.Module):
         with torch.autocast(latents.device.type, enabled=False):
             return F.conv2d(latents.float(), self.inverse_matrix.weight.float())
 
-    def set_basis(self, basis: Tensor) -> None:
-        """basis ``[latent_channels, patch_channels]`` with orthonormal rows."""
+    def set_basis(self, basis: Tensor, weights: Tensor | None = None) -> None:
+        """basis ``[latent_channels, patch_channels]`` with orthonormal rows, of patches times `weights`."""
+        if weights is None:
+            weights = basis.new_ones(basis.shape[1])
         with torch.no_grad():
-            self.forward_matrix.weight.copy_(basis[:, :, None, None])
-            self.inverse_matrix.weight.copy_(basis.T[:, :, None, None])
+            self.forward_matrix.weight.copy_((basis * weights)[:, :, None, None])
+            self.inverse_matrix.weight.copy_((basis / weights).T[:, :, None, None])

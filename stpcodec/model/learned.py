@@ -13,6 +13,8 @@ from stpcodec.model.planes import Planes
 from stpcodec.model.rates import sample_weight
 
 LARGEST_HYPER = 7
+Z_CONTEXTS = 2 * (LARGEST_HYPER + 1)
+"""Tables per channel of an inter network's z: none before, or each value before (codec/latent_coder.py)."""
 
 
 class LearnedTransform:

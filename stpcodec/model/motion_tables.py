@@ -12,15 +12,14 @@ from stpcodec.latents.motion_field import (
     CONTEXTS,
     LARGEST,
     MAX_LEVELS,
-    Hierarchy,
-    activity_after,
-    context_of,
-    magnitude,
-    spread,
+    POINT_CONTEXTS,
+    second_context,
+    to_symbols,
+    walk,
 )
 
 SYMBOLS = 2 * LARGEST + 2
-"""Residuals -LARGEST..LARGEST, then the escape."""
+"""Residuals -LARGEST..LARGEST (dy's LARGEST is OTHER), then the escape."""
 TOTAL = 1 << 16
 
 
@@ -37,35 +36,38 @@ class MotionTables:
 
 
 def initial_tables() -> MotionTables:
-    """Two-sided geometric distributions, wider on coarse levels and behind active parents: before any count."""
-    value = torch.arange(-LARGEST, LARGEST + 1, dtype=torch.float64)
+    """A share of zeros and two-sided geometric residuals, before any count.
+
+    Shares and widths are rough fits to the fields of 24 training clips: zeros are rarer on coarse levels, behind
+    active parents and where the like field has a residual.
+    """
+    size = torch.arange(-LARGEST, LARGEST + 1, dtype=torch.float64).abs()
     rows = []
     for context in range(CONTEXTS):
-        base_class, rest = divmod(context, MAX_LEVELS * ACTIVITY_CLASSES)
+        first_class, point = divmod(context, POINT_CONTEXTS)
+        like_class, rest = divmod(point, MAX_LEVELS * ACTIVITY_CLASSES)
         level, activity = divmod(rest, ACTIVITY_CLASSES)
-        width = (0.25, 0.7, 1.5, 4.0)[activity] * (1 + 0.5 * level) * (1.0, 0.6, 0.9, 1.3)[base_class]
-        density = torch.exp(-value.abs() / width)
-        density = torch.cat((density, 2 * density[:1] + 1e-4))
-        rows.append(density / density.sum())
+        busy = (0.004, 0.06, 0.15, 0.35)[activity] * (1.0, 0.5, 3.0, 3.0)[like_class] * (1 + 0.7 * level)
+        zero = 1 - min(0.7, busy * (1.0, 0.5, 12.0, 12.0, 0.001)[first_class])
+        escape = (0.002, 0.002, 0.01, 0.2)[activity] * (1 - zero)
+        density = torch.exp(-size / (3.0, 1.5, 2.5, 6.0)[activity])
+        density[LARGEST] = 0
+        density *= (1 - zero - escape) / density.sum()
+        density[LARGEST] = zero
+        rows.append(torch.cat((density, density.new_tensor([escape]))))
     return MotionTables(((torch.stack(rows) * TOTAL).round().clamp(min=1)).int())
 
 
-def count_residuals(counts: Tensor, levels: list[Tensor], base: list[Tensor] | None, height: int, width: int) -> None:
+def count_residuals(counts: Tensor, levels: list[Tensor], like: list[Tensor] | None, height: int, width: int) -> None:
     """Adds a chunk's coded residuals to counts, float64 ``[CONTEXTS, SYMBOLS]``, in place."""
-    number = levels[0].shape[0]
-    hierarchy = Hierarchy.of(height, width)
-    inherited = torch.zeros(number, *hierarchy.shape(hierarchy.top), dtype=torch.int32)
-    for level in range(hierarchy.top, -1, -1):
-        base_magnitude = None if base is None else magnitude(base[level]).expand(number, -1, -1)
-        context = context_of(level, inherited, base_magnitude)
-        coded = hierarchy.coded(level, height, width).expand(number, -1, -1)
-        for component in range(2):
-            value = levels[level][:, component][coded]
+    for level, context, coded, other in walk(levels, like, height, width):
+        residual, other = levels[level].permute(1, 0, 2, 3)[:, coded], other.permute(1, 0, 2, 3)[:, coded]
+        first, second = to_symbols(residual, other)
+        at = context[coded]
+        for value, row in ((first, at), (second, second_context(at, first))):
             symbol = torch.where(value.abs() <= LARGEST, value + LARGEST, 2 * LARGEST + 1).long()
-            index = context[coded].long() * SYMBOLS + symbol
+            index = row.long() * SYMBOLS + symbol
             counts.view(-1).index_add_(0, index, torch.ones_like(index, dtype=counts.dtype))
-        if level:
-            inherited = spread(activity_after(levels[level], inherited))
 
 
 def tables_from_counts(counts: Tensor) -> MotionTables:

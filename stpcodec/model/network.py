@@ -1,7 +1,7 @@
 """The learned transforms: analysis, synthesis and hyper-analysis around a linear codec.
 
-One network codes T frames into one latent grid. With T = 1 it is the intra network; with T > 1 it is the inter
-network, which predicts every frame by warping the last decoded one, codes the difference linearly (KLT) and
+One network codes T frames into one latent grid. The intra network codes one frame alone; the inter network
+predicts every frame by warping the last decoded one, codes the difference linearly (KLT) and
 lets residual networks on both sides, which see the prediction, add what a linear transform cannot.
 
 Shapes: a chunk of B·T frames is packed to ``[B, 96·T, H/8, W/8]``; latents y are ``[B, latents, H/16, W/16]``,
@@ -35,11 +35,11 @@ class Context:
 class ChunkNetwork(nn.Module):
     """Analysis and synthesis transform of one chunk, with gains per quality and channel."""
 
-    def __init__(self, config: NetworkConfig):
+    def __init__(self, config: NetworkConfig, *, inter: bool):
         super().__init__()
         self.config = config
         packed, width, wide, latents = config.frames * LUMA_AND_CHROMA, config.width, config.wide, config.latents
-        self.inter = config.frames > 1
+        self.inter = inter
         self.linear = LinearPatch(4 * packed, latents)
         if self.inter:
             self.context_enter = nn.Conv2d(packed + LUMA_AND_CHROMA, width, 1)
@@ -115,5 +115,5 @@ class StpNetwork(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
-        self.intra = ChunkNetwork(config.intra)
-        self.inter = ChunkNetwork(config.inter)
+        self.intra = ChunkNetwork(config.intra, inter=False)
+        self.inter = ChunkNetwork(config.inter, inter=True)

@@ -19,7 +19,8 @@ def lagrange_lambda(quality: Tensor) -> Tensor:
 def sample_weight(quality: Tensor) -> Tensor:
     """Bits that a squared error of 1.0 in one sample is worth, planes weighted 6:1:1 over 4:1:1 samples.
 
-    That weighs a luma sample's error 0.75 and a chroma sample's 0.5 of a pixel's: 0.7 on average.
+    That weighs a luma sample's error 0.75 and a chroma sample's 0.5 of a pixel's: 0.7 on average. Training weighs
+    chroma three times as much (training/loss.py); a learned model spreads its error by its own gains.
     """
     return lagrange_lambda(quality) * 255**2 * 0.7
 

@@ -10,30 +10,42 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stpcodec.latents.motion_field import SPACING, UNITS_PER_SAMPLE
+from stpcodec.latents.motion_field import SPACING, TEAR, UNITS_PER_SAMPLE
 from stpcodec.model.planes import Planes
 
 
 def dense_flow(field: Tensor, height: int, width: int, *, step: int = 1) -> Tensor:
-    """Bilinear interpolation of control points at the centres of luma samples (or of step×step blocks of them).
+    """Control points to vectors at the centres of luma samples (or of step×step blocks of them).
 
+    Bilinear inside a cell whose corners agree, the nearest corner's where they differ by more than TEAR.
     field: ``[N, 2, rows, columns]`` in luma samples, any float; returns ``[N, 2, height/step, width/step]``.
     """
     rows, columns = height // SPACING + 1, width // SPACING + 1
     field = field[..., :rows, :columns]
-    return _line(_line(field, height // step, step, -2), width // step, step, -1)
+    down, across = (_interpolation(length // step, step, field) for length in (height, width))
+    # Training runs all of this in mixed precision, and in bfloat16 a vector of 20 samples is off by a sixteenth.
+    with torch.autocast(field.device.type, enabled=False):
+        smooth = down @ field @ across.T
+    spread = F.max_pool2d(field, 2, stride=1) + F.max_pool2d(-field, 2, stride=1)
+    torn = spread.amax(1, keepdim=True) > TEAR / UNITS_PER_SAMPLE
+    if not bool(torn.any()):
+        return smooth
+    y, x = (_positions(length // step, step, field) for length in (height, width))
+    torn = torn.index_select(-2, y.long()).index_select(-1, x.long())
+    nearest = field.index_select(-2, (y + 0.5).long()).index_select(-1, (x + 0.5).long())
+    return torch.where(torn, nearest, smooth)
 
 
-def _line(field: Tensor, length: int, step: int, dim: int) -> Tensor:
-    # Separable linear interpolation along one axis as a product with a small constant matrix.
-    positions = (torch.arange(length, device=field.device, dtype=field.dtype) + 0.5) * (step / SPACING)
-    left = positions.floor().clamp_(max=field.shape[dim] - 2)
-    fraction = positions - left
-    index = left.long()
-    low, high = field.index_select(dim, index), field.index_select(dim, index + 1)
-    shape = [1] * field.ndim
-    shape[dim] = length
-    return torch.lerp(low, high, fraction.view(shape))
+def _positions(length: int, step: int, like: Tensor) -> Tensor:
+    """Centres of `length` blocks of `step` samples, in cells."""
+    return (torch.arange(length, device=like.device, dtype=like.dtype) + 0.5) * (step / SPACING)
+
+
+def _interpolation(length: int, step: int, like: Tensor) -> Tensor:
+    """Linear interpolation along one axis as a matrix ``[length, length·step/SPACING + 1]``."""
+    points = length * step // SPACING + 1
+    distance = _positions(length, step, like)[:, None] - torch.arange(points, device=like.device, dtype=like.dtype)
+    return (1 - distance.abs()).clamp(min=0)
 
 
 def warp(plane: Tensor, flow: Tensor, *, mode: str = "bicubic") -> Tensor:

@@ -20,7 +20,7 @@ from stpcodec.latents.motion_field import CONTEXTS
 from stpcodec.latents.quantise import SCALE_COUNT
 from stpcodec.model.config import ModelConfig
 from stpcodec.model.dct import dct_model
-from stpcodec.model.learned import LearnedTransform
+from stpcodec.model.learned import Z_CONTEXTS, LearnedTransform
 from stpcodec.model.motion_tables import SYMBOLS, MotionTables
 from stpcodec.model.network import ChunkNetwork, StpNetwork
 from stpcodec.model.transform import Model
@@ -152,7 +152,8 @@ def _transform(
         quality[table] = _table(extra, f"tables.{name}.{table}", shape, path).to(device)
     network.prior.freeze(quality)
     y = TableSet(_table(extra, f"tables.{name}.y", (SCALE_COUNT, None), path).long().numpy())
-    z = TableSet(_table(extra, f"tables.{name}.z", (network.config.hyper, None), path).long().numpy())
+    tables = network.config.hyper * (Z_CONTEXTS if network.inter else 1)
+    z = TableSet(_table(extra, f"tables.{name}.z", (tables, None), path).long().numpy())
     return LearnedTransform(network, y, z, dtype=dtype)
 
 

@@ -44,7 +44,7 @@ class ClipDataset:
     def __init__(self, clips: list[Path], *, frames: int, crop: int, chunks: int, seed: int):
         self.frames, self.crop = frames, crop
         self.random = np.random.default_rng(seed)
-        self.motion = {clip: np.load(motion_path(clip), mmap_mode="r") for clip in clips}
+        self.motion = {clip: np.load(motion_path(clip, frames), mmap_mode="r") for clip in clips}
         self.arrays = {clip: np.load(clip, mmap_mode="r") for clip in clips}
         self.clips = [
             clip for clip in clips

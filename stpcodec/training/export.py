@@ -15,9 +15,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from stpcodec.entropy.tables import gaussian_counts
+from stpcodec.latents.motion_field import Hierarchy, decompose, join_field
 from stpcodec.latents.quantise import SCALE_COUNT, scales
 from stpcodec.model.chunk_io import pack_frames, predict, unpack_frames
-from stpcodec.model.learned import LARGEST_HYPER
+from stpcodec.model.learned import LARGEST_HYPER, Z_CONTEXTS
 from stpcodec.model.motion_search import search
 from stpcodec.model.motion_tables import (
     CONTEXTS,
@@ -38,23 +39,31 @@ Y_LARGEST = 255
 TABLE_TOTAL = 1 << 22
 PSEUDO_COUNT = 300.0
 """Weight of the Gaussian a row starts from, in observations: rare rows stay sane."""
+Z_PSEUDO_COUNT = 20.0
+
+
+MOTION_FRAMES = 8
+"""Frames of a clip that are searched for the motion tables."""
 
 
 class _Counter:
-    """Histograms of one network's symbols."""
+    """Histograms of one network's symbols. contexts: tables per channel of z, see `codec.latent_coder`."""
 
-    def __init__(self, hyper: int):
+    def __init__(self, hyper: int, contexts: int):
+        self.contexts = contexts
         self.y = torch.zeros(SCALE_COUNT, 2 * Y_LARGEST + 2, dtype=torch.float64)
-        self.z = torch.zeros(hyper, 2 * LARGEST_HYPER + 2, dtype=torch.float64)
+        self.z = torch.zeros(hyper * contexts, 2 * LARGEST_HYPER + 2, dtype=torch.float64)
 
-    def add(self, coded: Coded) -> None:
+    def add(self, coded: Coded, previous_z: Tensor | None = None) -> None:
         symbols = (coded.latents - coded.mean).round().long().flatten().cpu()
         column = torch.where(symbols.abs() <= Y_LARGEST, symbols + Y_LARGEST, 2 * Y_LARGEST + 1)
         index = coded.index.long().flatten().cpu() * self.y.shape[1] + column
         self.y.view(-1).index_add_(0, index, torch.ones_like(index, dtype=torch.float64))
-        z = coded.z.long().cpu() + LARGEST_HYPER
-        channel = torch.arange(z.shape[1]).view(1, -1, 1, 1).expand_as(z)
-        flat = (channel * self.z.shape[1] + z).flatten()
+        z = coded.z.long().cpu()
+        row = torch.arange(z.shape[1]).view(1, -1, 1, 1).expand_as(z) * self.contexts
+        if previous_z is not None:
+            row = row + self.contexts // 2 + previous_z.long().cpu()
+        flat = (row * self.z.shape[1] + z + LARGEST_HYPER).flatten()
         self.z.view(-1).index_add_(0, flat, torch.ones_like(flat, dtype=torch.float64))
 
     def tables(self) -> tuple[Tensor, Tensor]:
@@ -64,13 +73,18 @@ class _Counter:
                 for s in scales()
             ])
         )  # fmt: skip
-        flat = torch.ones_like(self.z)
+        columns = self.z.shape[1]
+        flat = torch.ones(self.z.shape[0] // self.contexts, columns, dtype=torch.float64)
         flat[:, -1] = 1e-6  # z is clamped: its escape never comes
-        return _integers(self.y, gaussian), _integers(self.z, flat)
+        # A channel's rare contexts lean on what it does at large, and that on no knowledge at all.
+        channel = self.z.view(-1, self.contexts, columns).sum(1) + flat
+        return _integers(self.y, gaussian, PSEUDO_COUNT), _integers(
+            self.z, channel.repeat_interleave(self.contexts, 0), Z_PSEUDO_COUNT
+        )
 
 
-def _integers(observed: Tensor, expected: Tensor) -> Tensor:
-    mixed = observed + PSEUDO_COUNT * expected / expected.sum(1, keepdim=True)
+def _integers(observed: Tensor, expected: Tensor, weight: float) -> Tensor:
+    mixed = observed + weight * expected / expected.sum(1, keepdim=True)
     return (mixed / mixed.sum(1, keepdim=True) * TABLE_TOTAL).round().clamp(min=1).int()
 
 
@@ -81,7 +95,10 @@ def count_symbols(
 ) -> dict[str, Tensor]:  # fmt: skip
     """Runs the codec's loop over random crops, sequences of `chunks`; the y and z tables of both networks."""
     frames = network.config.inter.frames
-    counters = {"intra": _Counter(network.config.intra.hyper), "inter": _Counter(network.config.inter.hyper)}
+    counters = {
+        "intra": _Counter(network.config.intra.hyper, 1),
+        "inter": _Counter(network.config.inter.hyper, Z_CONTEXTS),
+    }
     for _ in range(batches):
         quality = 1 + 99 * torch.rand(clips_per_batch := 4, device=device)
         photo = pictures.pictures(clips_per_batch, device)
@@ -90,16 +107,16 @@ def count_symbols(
         first = sequence.frame_range(0, 1)
         coded = code_chunk(network.intra, pack_frames(first, 1), (quality + 8).clamp(max=100), None, None)
         counters["intra"].add(coded)
-        reference, previous = unpack_frames(coded.packed, 1).clamp(), None
+        reference, previous, previous_z = unpack_frames(coded.packed, 1).clamp(), None, None
         for chunk in range(chunks):
             target = sequence.frame_range(1 + chunk * frames, 1 + (chunk + 1) * frames)
             prediction, packed = predict(reference, sequence.fields[:, chunk])
             context = network.inter.context(prediction, packed)
             coded = code_chunk(network.inter, pack_frames(target, frames), quality, context, previous)
-            counters["inter"].add(coded)
+            counters["inter"].add(coded, previous_z)
             last = torch.arange(clips_per_batch, device=device) * frames + frames - 1
             reference = unpack_frames(coded.packed, frames)[last].clamp()
-            previous = coded.latents
+            previous, previous_z = coded.latents, coded.z
     result = {}
     for name, counter in counters.items():
         result[f"tables.{name}.y"], result[f"tables.{name}.z"] = counter.tables()
@@ -108,21 +125,25 @@ def count_symbols(
 
 @torch.no_grad()
 def count_motion(clips: list[Path], frames: int, *, rounds: int = 2, limit: int = 60) -> MotionTables:
-    """Searches the first chunk of some clips, counts residuals, and searches again with the costs so found."""
+    """Searches the first frames of some clips, counts residuals, and searches again with the costs so found."""
     tables = initial_tables()
     step = max(1, len(clips) // limit)
     for _ in range(rounds):
         counts = torch.zeros(CONTEXTS, SYMBOLS, dtype=torch.float64)
         for number, clip in enumerate(clips[::step]):
             luma, _, _ = split_planes(np.load(clip, mmap_mode="r"))
-            if len(luma) <= frames:
-                continue
-            window = torch.from_numpy(luma[: frames + 1].copy()).float() / 255
             quality = torch.tensor(10.0 + 80.0 * (number % 9) / 8)
             lagrangian = 1.0 / (float(lagrange_lambda(quality)) * 255**2)
-            base, middle = search(window[1:], window[0], cost_bits=tables.bits(), lagrangian=lagrangian)
-            count_residuals(counts, base, None, *window.shape[1:])
-            count_residuals(counts, middle, base, *window.shape[1:])
+            before, like, size = None, None, luma.shape[1:]
+            for start in range(0, min(len(luma) - frames, MOTION_FRAMES), frames):
+                window = torch.from_numpy(luma[start : start + frames + 1].copy()).float() / 255
+                base, middle = search(
+                    window[1:], window[0], cost_bits=tables.bits(), lagrangian=lagrangian, before=before
+                )  # fmt: skip
+                count_residuals(counts, base, like, *size)
+                count_residuals(counts, middle, base, *size)
+                before = join_field(base, middle)[-1]
+                like = decompose(before[None], Hierarchy.of(*size).top)
         tables = tables_from_counts(counts)
     return tables
 

@@ -10,11 +10,13 @@ from torch import Tensor
 
 from stpcodec.latents.quantise import SCALE_COUNT, SCALE_LARGEST, SCALE_SMALLEST
 from stpcodec.model.chunk_io import pack_frames, predict
+from stpcodec.model.config import LUMA_AND_CHROMA
 from stpcodec.model.layers import QUALITY_POINTS
 from stpcodec.model.network import GREY, ChunkNetwork, StpNetwork
 from stpcodec.model.prior import INDEX_PER_UNIT
 from stpcodec.model.rates import quantiser_step
 from stpcodec.training.dataset import ClipDataset, PictureDataset
+from stpcodec.training.loss import CHROMA_WEIGHT, LUMA_WEIGHT
 
 
 @torch.no_grad()
@@ -51,15 +53,26 @@ class _Covariance:
 
     def matrix(self) -> Tensor:
         assert isinstance(self.total, Tensor)
-        return self.total / self.count
+        return (self.total / self.count).cpu()
+
+
+def sample_weights(patch_channels: int) -> Tensor:
+    """Float64 ``[patch_channels]``: the root of what an error of each sample of a packed patch weighs against luma's.
+
+    The KLT drops what varies least; unweighted, that would be chroma.
+    """
+    luma_or_chroma = torch.arange(patch_channels) // 4 % LUMA_AND_CHROMA
+    chroma = math.sqrt(4 * CHROMA_WEIGHT / LUMA_WEIGHT)
+    return torch.where(luma_or_chroma < 64, 1.0, chroma).double()
 
 
 def _install(network: ChunkNetwork, covariance: Tensor) -> float:
     """Eigenvectors by falling variance; steps Δ² = 6 / (ln 2 · λ) minimise λ·Δ²/12 + log2(1/Δ) per coefficient."""
-    variance, vectors = torch.linalg.eigh(covariance)
+    weights = sample_weights(network.linear.forward_matrix.in_channels)
+    variance, vectors = torch.linalg.eigh(covariance * weights[:, None] * weights[None])
     order = torch.argsort(variance, descending=True)[: network.config.latents]
     kept = variance[order].clamp(min=1e-9)
-    network.linear.set_basis(vectors[:, order].T.float())
+    network.linear.set_basis(vectors[:, order].T.float(), weights.float())
     quality = 1 + 99 * torch.arange(QUALITY_POINTS) / (QUALITY_POINTS - 1)
     step = quantiser_step(quality)
     log_gain = -torch.log(step)[:, None].expand(-1, network.config.latents)

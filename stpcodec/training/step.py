@@ -17,8 +17,10 @@ from stpcodec.training.loss import code_chunk, squared_error
 INTRA_WEIGHT = 2.0
 """Every later frame is predicted from the intra frame: its error counts more than its share of the frames."""
 LAMBDA_MIDDLE = 0.03
-FRAME_WEIGHTS = (0.9, 0.9, 0.9, 1.3)
-"""The last frame of a chunk is the next chunk's reference."""
+LAST_WEIGHT = 1.4
+"""The last frame of a chunk is the next chunk's reference: it counts this much more than the others."""
+QUALITY_SPREAD = 8.0
+"""Chunks of a sequence are coded at qualities up to this far from each other, as the encoder may."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,13 @@ class Losses:
 def sequence_loss(
     network: StpNetwork, sequence: Sequence, pictures: Planes | None, quality: Tensor, *,
     chunks: int, cascade: bool, rate_weight: float, intra_bonus: Tensor, part: str = "both",
+    vary: bool = False,
 ) -> Losses:  # fmt: skip
     """quality and intra_bonus ``[B]``: the intra frame is coded at quality + bonus, as the encoder does.
 
     cascade: gradients flow through decoded references into earlier chunks. rate_weight 0 trains distortion only.
     part: "intra" (give chunks 0), "inter" (the intra frame is coded without gradients) or "both".
+    vary: every chunk at a quality of its own, near the sequence's.
     pictures: further frames for the intra network alone, coded at the same qualities as the first of them.
     """
     frames = network.config.inter.frames
@@ -59,7 +63,8 @@ def sequence_loss(
     figures = {"intra_bpp": _mean(bpp), "intra_psnr": _psnr(error)}
     reference, previous = decoded[slice(0, batch)].clamp(), None
     inter_loss, inter_bpp, inter_z, inter_error = intra_loss.new_zeros(()), [], [], []
-    frame_weights = torch.tensor(FRAME_WEIGHTS[-frames:], device=error.device)
+    frame_weights = torch.tensor([1.0] * (frames - 1) + [LAST_WEIGHT], device=error.device)
+    frame_weights = frame_weights / frame_weights.mean()
     for index in range(chunks):
         if not cascade:
             reference = reference.map(torch.Tensor.detach)
@@ -67,12 +72,15 @@ def sequence_loss(
         target = sequence.frame_range(start, start + frames)
         prediction, reference_packed = predict(reference, sequence.fields[:, index])
         context = network.inter.context(prediction, reference_packed)
-        coded = code_chunk(network.inter, pack_frames(target, frames), quality, context, previous)
+        at = quality
+        if vary:
+            at = (quality + QUALITY_SPREAD * (2 * torch.rand_like(quality) - 1)).clamp(1, 100)
+        coded = code_chunk(network.inter, pack_frames(target, frames), at, context, previous)
         decoded = unpack_frames(coded.packed, frames)
         error = squared_error(decoded, target).view(batch, frames)
         bpp = (coded.y_bits + coded.z_bits) / (pixels * frames)
-        loss = lagrange_lambda(quality) * (error * frame_weights).mean(1) + rate_weight * bpp
-        inter_loss = inter_loss + (loss * balance(quality)).mean() / chunks
+        loss = lagrange_lambda(at) * (error * frame_weights).mean(1) + rate_weight * bpp
+        inter_loss = inter_loss + (loss * balance(at)).mean() / chunks
         inter_bpp.append(bpp.detach())
         inter_z.append(coded.z_bits.detach() / (pixels * frames))
         inter_error.append(error.detach())

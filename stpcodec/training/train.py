@@ -128,19 +128,40 @@ def _train(
     pictures = PictureDataset(clips, crop=options.crop, seed=seed + 1)
     held_out = _held_out(validation_clips, frames, options)
     held_batch = validation_batch(held_out, min(8, 2 * len(held_out.clips)), options.chunks, options.device)
-    if state is None and options.start != "linear":
-        network = load_network(options.start).to(options.device)
-        say(f"starting from the weights of {options.start}")
-        state = Checkpoint.fresh(network)
-    elif state is None:
-        network = StpNetwork(STP_S).to(options.device)
-        kept = start_linear(network, data, pictures, batches=60, device=options.device)
-        say(f"linear start keeps {kept['intra']:.4f} of the intra and {kept['inter']:.4f} of the inter variance")
-        state = Checkpoint.fresh(network)
+    if state is None:
+        state = Checkpoint.fresh(_starting_network(data, pictures, options, say))
     else:
         say(f"continuing {options.run} at step {state.step}, best validation score {state.best_score:.4f}")
     _loop(state, data, pictures, held_batch, options, say, poll)
     return options.run / "best.pt"
+
+
+def _starting_network(
+    data: ClipDataset, pictures: PictureDataset, options: TrainOptions, say: Callable[[str], None]
+) -> StpNetwork:
+    """options.start: "linear", a model's name or a checkpoint; of another architecture its fitting parts are taken."""
+    given: StpNetwork | None = None
+    if options.start.endswith(".pt"):
+        loaded = load_checkpoint(Path(options.start), options.device)
+        if loaded is None:
+            raise InputError(f"--start {options.start}: there is no such checkpoint")
+        given = loaded.average
+        given.requires_grad_(True)
+    elif options.start != "linear":
+        given = load_network(options.start).to(options.device)
+    if given is not None and given.config == STP_S:
+        say(f"starting from {options.start}")
+        return given
+    network = StpNetwork(STP_S).to(options.device)
+    kept = start_linear(network, data, pictures, batches=60, device=options.device)
+    say(f"linear start keeps {kept['intra']:.4f} of the intra and {kept['inter']:.4f} of the inter variance")
+    if given is None:
+        return network
+    for name in ("intra", "inter"):
+        if getattr(given.config, name) == getattr(STP_S, name):
+            getattr(network, name).load_state_dict(getattr(given, name).state_dict())
+            say(f"the {name} network is that of {options.start}")
+    return network
 
 
 def _held_out(clips: list[Path], frames: int, options: TrainOptions) -> ClipDataset:
@@ -195,11 +216,11 @@ def _loop(state: Checkpoint, data: ClipDataset, pictures: PictureDataset, held_b
                 pictures.pictures(options.pictures, device) if options.pictures and options.part != "inter" else None
             )
             quality = 1 + 99 * torch.rand(options.batch, device=device)
-            bonus = 16 * torch.rand(options.batch, device=device)
+            bonus = 32 * torch.rand(options.batch, device=device)
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is not None):
                 losses = sequence_loss(
                     network, sequence, extra, quality, chunks=chunks, cascade=options.cascade,
-                    rate_weight=1.0, intra_bonus=bonus, part=options.part,
+                    rate_weight=1.0, intra_bonus=bonus, part=options.part, vary=True,
                 )  # fmt: skip
             optimiser.zero_grad(set_to_none=True)
             losses.loss.backward()

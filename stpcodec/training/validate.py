@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,8 +27,6 @@ class Validation:
 
 def validation_batch(dataset: ClipDataset, batch: int, chunks: int, device: torch.device) -> Sequence:
     """The same crops at every call: a fresh generator of fixed seed."""
-    import numpy as np
-
     dataset.random = np.random.default_rng(0)
     return dataset.sequences(batch, chunks, device)
 

@@ -19,6 +19,7 @@ from stpcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from stpcodec.entropy.tables import TableSet, gaussian_counts
 from stpcodec.errors import CorruptFile
 from stpcodec.latents.quantise import LARGEST_SYMBOL, SIXTEENTHS, scales
+from stpcodec.model.learned import Z_CONTEXTS, LearnedTransform
 from stpcodec.model.prior import IntegerPrior
 from stpcodec.model.transform import Model, Transform
 from stpcodec.model.zoo import load_model
@@ -50,14 +51,25 @@ def draw(transform: Transform, size: tuple[int, int], spread: float, seed: int) 
 
 
 @pytest.mark.parametrize("spread", [0.3, 5.0, 3000.0])
-@given(height=st.integers(1, 5), width=st.integers(1, 5), quality=st.integers(1, 100), seed=st.integers(0, 1000))
-def test_round_trip(transform: Transform, spread: float, height: int, width: int, quality: int, seed: int) -> None:
+@given(
+    height=st.integers(1, 5), width=st.integers(1, 5), quality=st.integers(1, 100), follows=st.booleans(),
+    seed=st.integers(0, 1000),
+)  # fmt: skip
+def test_round_trip(
+    transform: Transform, spread: float, height: int, width: int, quality: int, follows: bool, seed: int
+) -> None:
+    """follows: behind another chunk of the same kind, which intra networks never are."""
     y, z, previous = draw(transform, (height, width), spread, seed)
-    context = previous if transform.frames > 1 else None
+    context, before = None, None
+    if follows and not (isinstance(transform, LearnedTransform) and not transform.network.inter):
+        # Also values that only an escape can have carried.
+        random = torch.Generator().manual_seed(seed + 1)
+        before = torch.randint(-12, 13, transform.hyper_shape(height, width), generator=random, dtype=torch.int32)
+        context = previous
     coder = SymbolEncoder()
-    encoded = encode_latents(coder, transform, y, z, context, quality)
+    encoded = encode_latents(coder, transform, y, z, context, quality, previous_z=before)
     decoder = SymbolDecoder(coder.finish())
-    decoded, hyper = decode_latents(decoder, transform, (height, width), context, quality, CPU)
+    decoded, hyper = decode_latents(decoder, transform, (height, width), context, quality, CPU, previous_z=before)
     assert torch.equal(decoded, encoded)
     assert torch.equal(hyper, z)
     assert torch.equal(decoded, decoded.round()), "sixteenths are integers"
@@ -147,6 +159,22 @@ def test_z_has_a_table_per_channel(tiny: Model) -> None:
     decoder = SymbolDecoder(coder.finish())
     channels = np.arange(4, dtype=np.int32)[:, None, None]
     assert decoder.decode(tiny.intra.z_tables, channels).flatten().tolist() == [0, 7, 0, 0]
+
+
+def test_z_has_a_table_for_each_value_before_it(tiny: Model) -> None:
+    """The first of a channel's where no chunk was before; values beyond the largest share its table."""
+    shape = tiny.inter.hyper_shape(4, 4)
+    y, z = torch.zeros(1, tiny.inter.latents, 4, 4), torch.zeros(1, *shape)
+    z[0, 1] = 7
+    per_channel = tiny.inter.z_tables.rows // shape[0]
+    assert per_channel == Z_CONTEXTS == 16
+    for value, row in ((None, 0), (0, 8), (-3, 5), (7, 15), (-7, 1), (3000, 15), (-3000, 1)):
+        before = None if value is None else torch.full(shape, value, dtype=torch.int32)
+        coder = SymbolEncoder()
+        encode_latents(coder, tiny.inter, y, z, None, 50, previous_z=before)
+        rows = np.arange(4, dtype=np.int32)[:, None, None] * per_channel + row
+        found = SymbolDecoder(coder.finish()).decode(tiny.inter.z_tables, rows)
+        assert found.flatten().tolist() == [0, 7, 0, 0], value
 
 
 def integers(name: str, shape: tuple[int, ...]) -> Tensor:

@@ -1,6 +1,8 @@
-"""The motion hierarchy: grids of odd sizes, integer interpolation, contexts."""
+"""The motion hierarchy: grids of odd sizes, integer interpolation and its tears, contexts."""
 
 from __future__ import annotations
+
+import itertools
 
 import pytest
 import torch
@@ -9,16 +11,27 @@ from hypothesis import strategies as st
 
 from stpcodec.latents.motion_field import (
     CONTEXTS,
+    LARGEST,
     MAX_LEVELS,
+    OTHER,
+    POINT_CONTEXTS,
     SPACING,
+    TEAR,
     Hierarchy,
     activity_after,
     context_of,
+    decompose,
+    join_field,
     magnitude,
     reconstruct,
     scale_base,
+    second_context,
     spread,
+    to_residuals,
+    to_symbols,
     upsample,
+    upsample_both,
+    walk,
     zero_levels,
 )
 
@@ -51,7 +64,8 @@ def test_coded_points_partition_the_grid(height: int, width: int) -> None:
     assert times.max() == 1, "and never twice outside either"
 
 
-def test_a_point_that_is_not_coded_moves_nothing_inside() -> None:
+@pytest.mark.parametrize("vector", [TEAR, 64, -64], ids=["smooth", "torn", "torn the other way"])
+def test_a_point_that_is_not_coded_moves_nothing_inside(vector: int) -> None:
     """Its whole influence lies beyond the frame, checked by moving each such point in turn."""
     height, width = 48, 80
     hierarchy = Hierarchy.of(height, width)
@@ -61,15 +75,17 @@ def test_a_point_that_is_not_coded_moves_nothing_inside() -> None:
             outside[::2, ::2] = False
         for row, column in outside.nonzero().tolist():
             levels = zero_levels(hierarchy, 1)
-            levels[level][0, :, row, column] = 64
+            levels[level][0, :, row, column] = vector
             field = reconstruct(levels)[..., : height // SPACING + 1, : width // SPACING + 1]
             assert not field.any(), (level, row, column)
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 10_000))
 def test_upsample_is_rounded_bilinear_interpolation(rows: int, columns: int, seed: int) -> None:
+    """Where no two parents differ by more than TEAR."""
     random = torch.Generator().manual_seed(seed)
-    parents = torch.randint(-500, 500, (2, 2, rows, columns), generator=random, dtype=torch.int32)
+    smooth = torch.randint(0, TEAR + 1, (2, 2, rows, columns), generator=random, dtype=torch.int32)
+    parents = smooth + torch.randint(-500, 500, (2, 2, 1, 1), generator=random, dtype=torch.int32)
     children = upsample(parents)
     assert children.shape == (2, 2, 2 * rows - 1, 2 * columns - 1)
     assert children.dtype == torch.int32
@@ -81,6 +97,161 @@ def test_upsample_is_rounded_bilinear_interpolation(rows: int, columns: int, see
             # One rounding an axis, each by at most a half upwards.
             assert ((children[..., row, column] - exact) >= 0).all()
             assert ((children[..., row, column] - exact) <= 1).all()
+
+
+Vector = tuple[int, ...]
+
+
+def between(first: Vector, second: Vector, *, other: bool) -> Vector:
+    """A point's vector from its upper or left parent and its lower or right one, in Python's integers."""
+    if any(abs(a - b) > TEAR for a, b in zip(first, second, strict=True)):
+        return second if other else first
+    return tuple((a + b + 1) // 2 for a, b in zip(first, second, strict=True))
+
+
+def upsampled(vectors: list[list[Vector]], *, other: bool) -> list[list[Vector]]:
+    """First down every column, then along every row: the order is part of the format."""
+    taller = [vectors[0]]
+    for upper, lower in itertools.pairwise(vectors):
+        taller += [[between(a, b, other=other) for a, b in zip(upper, lower, strict=True)], lower]
+    wider = []
+    for row in taller:
+        wider.append([row[0]])
+        for left, right in itertools.pairwise(row):
+            wider[-1] += [between(left, right, other=other), right]
+    return wider
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.sampled_from([4, 12, 500]), st.integers(0, 10_000))
+def test_upsample_follows_the_upper_or_left_parent_across_a_tear(
+    rows: int, columns: int, largest: int, seed: int
+) -> None:
+    """And its second result the lower or right one."""
+    random = torch.Generator().manual_seed(seed)
+    parents = torch.randint(-largest, largest + 1, (2, 2, rows, columns), generator=random, dtype=torch.int32)
+    first, second = upsample_both(parents)
+    assert torch.equal(upsample(parents), first)
+    for number in range(2):
+        vectors = [[tuple(v) for v in row] for row in parents[number].permute(1, 2, 0).tolist()]
+        for found, other in ((first, False), (second, True)):
+            rows_found = [[tuple(v) for v in row] for row in found[number].permute(1, 2, 0).tolist()]
+            assert rows_found == upsampled(vectors, other=other)
+
+
+def test_tears_of_known_vectors() -> None:
+    def torn(parents: list[list[int]], which: int = 0) -> list[list[int]]:
+        return upsample_both(torch.tensor([[parents]]))[which][0, 0].tolist()
+
+    assert TEAR == 8
+    assert torn([[0, 8, 17]]) == [[0, 4, 8, 8, 17]], "a difference of TEAR is still smooth"
+    assert torn([[0, -8, -17]]) == [[0, -4, -8, -8, -17]]
+    assert torn([[30], [0]]) == [[30], [30], [0]]
+    assert torn([[30], [0]], 1) == [[30], [0], [0]]
+    assert torn([[0, 8, 17]], 1) == [[0, 4, 8, 17, 17]]
+    assert torn([[0, 20], [6, 0]]) == [[0, 0, 20], [3, 3, 20], [6, 3, 0]], "columns first would put 2 in the middle"
+    both = upsample(torch.tensor([[[[0, 4]], [[0, 400]]]]))
+    assert both.tolist() == [[[[0, 0, 4]], [[0, 0, 400]]]], "a vector is followed whole"
+
+
+@given(st.integers(-3, 3), st.integers(0, 10_000))
+def test_symbols_and_residuals_are_each_others_inverse(shift: int, seed: int) -> None:
+    """Around OTHER's own value, for points with another parent and without, that follow it and do not."""
+    random = torch.Generator().manual_seed(seed)
+    residual = torch.randint(-3 * LARGEST, 3 * LARGEST, (2, 60), generator=random, dtype=torch.int32)
+    residual[0, :20] = OTHER + shift
+    other = torch.randint(-60, 60, (2, 60), generator=random, dtype=torch.int32)
+    other[:, 10:30] = 0
+    residual[:, 40:] = other[:, 40:]
+    symbols = to_symbols(residual, other)
+    assert symbols.dtype == residual.dtype
+    assert torch.equal(to_residuals(symbols, other), residual)
+    follows = (residual == other).all(0) & other.any(0)
+    assert torch.equal(symbols[0] == OTHER, follows), "no residual has OTHER's symbol"
+    assert not symbols[1, follows].any()
+    small = ~follows & (residual < OTHER).all(0)
+    assert torch.equal(symbols[:, small], residual[:, small])
+
+
+@given(sides, sides, st.sampled_from([3, 40]), st.integers(0, 10_000))
+def test_the_walk_knows_what_would_follow_the_other_parent(height: int, width: int, largest: int, seed: int) -> None:
+    """Also while a decoder fills the levels in, one after the other."""
+    hierarchy, random = Hierarchy.of(height, width), torch.Generator().manual_seed(seed)
+    levels = zero_levels(hierarchy, 2)
+    field = None
+    for level, context, coded, other in walk(levels, None, height, width):
+        shape = (2, 2, *hierarchy.shape(level))
+        assert other.shape == shape
+        assert context.shape == coded.shape == (2, *shape[2:])
+        if field is None:
+            assert not other.any()
+        else:
+            first, second = upsample_both(field)
+            assert torch.equal(other, second - first)
+        residual = torch.randint(-largest, largest + 1, shape, generator=random, dtype=torch.int32)
+        levels[level][:] = residual * coded[:, None]
+        field = levels[level] if field is None else upsample(field) + levels[level]
+    assert field is not None
+    assert torch.equal(field, reconstruct(levels))
+
+
+tops = st.integers(0, 4)
+cells = st.integers(1, 4)
+
+
+def odd_shape(top: int, rows: int, columns: int) -> tuple[int, int]:
+    """A grid whose coarsest level has rows × columns cells."""
+    return (rows << top) + 1, (columns << top) + 1
+
+
+@given(tops, cells, cells, st.sampled_from([3, 40, 2047]), st.integers(0, 10_000))
+def test_every_field_is_the_sum_of_its_residuals(top: int, rows: int, columns: int, largest: int, seed: int) -> None:
+    random = torch.Generator().manual_seed(seed)
+    shape = (2, 2, *odd_shape(top, rows, columns))
+    field = torch.randint(-largest, largest + 1, shape, generator=random, dtype=torch.int32)
+    levels = decompose(field, top)
+    assert len(levels) == top + 1
+    assert all(level.dtype == torch.int32 for level in levels)
+    assert torch.equal(reconstruct(levels), field)
+    for level in levels[:-1]:
+        assert not level[..., ::2, ::2].any(), "a coarser level's points have no residual of their own"
+
+
+@given(tops, cells, cells, st.sampled_from([3, 40, 2047]), st.integers(0, 10_000))
+def test_decompose_finds_the_residuals_that_were_coded(
+    top: int, rows: int, columns: int, largest: int, seed: int
+) -> None:
+    """Encoder and decoder look at the field before through its residuals: they must be those of its own bytes."""
+    random = torch.Generator().manual_seed(seed)
+    levels = []
+    for level in range(top + 1):
+        shape = (1, 2, *odd_shape(top - level, rows, columns))
+        residual = torch.randint(-largest, largest + 1, shape, generator=random, dtype=torch.int32)
+        if level < top:
+            residual[..., ::2, ::2] = 0
+        levels.append(residual * (torch.rand(shape, generator=random) < 0.5))
+    found = decompose(reconstruct(levels), top)
+    assert len(found) == top + 1
+    for mine, theirs in zip(levels, found, strict=True):
+        assert torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 4])
+def test_a_chunks_fields_are_base_and_middle(frames: int) -> None:
+    hierarchy, random = Hierarchy.of(48, 64), torch.Generator().manual_seed(0)
+
+    def noise(count: int) -> list[torch.Tensor]:
+        return [
+            torch.randint(-9, 10, level.shape, generator=random, dtype=torch.int32)
+            for level in zero_levels(hierarchy, count)
+        ]
+
+    base, middle = noise(1), noise(frames - 1)
+    fields = join_field(base, middle)
+    assert fields.shape == (frames, 2, hierarchy.rows, hierarchy.columns)
+    assert torch.equal(fields[-1:], reconstruct(base)), "the last frame's field is the base"
+    for k in range(1, frames):
+        own = reconstruct([level[k - 1 : k] for level in middle])[0]
+        assert torch.equal(fields[k - 1], scale_base(reconstruct(base)[0], frames)[k - 1] + own)
 
 
 def test_halves_round_up_on_both_sides_of_zero() -> None:
@@ -118,14 +289,27 @@ def test_activity_spreads_to_the_nearest_children() -> None:
     assert activity_after(residual, torch.tensor([[[2, 9]]])).tolist() == [[[4, 4]]]
 
 
-@pytest.mark.parametrize("base", [None, 0, 1, 5, 4000])
-def test_contexts_stay_in_their_table(base: int | None) -> None:
+@pytest.mark.parametrize("like", [None, 0, 1, 5, 4000])
+def test_contexts_stay_in_their_table(like: int | None) -> None:
     inherited = torch.tensor([[[0, 1, 2, 3, 8, 9, 1 << 21]]])
-    given_base = None if base is None else torch.full_like(inherited, base)
+    like_magnitude = None if like is None else torch.full_like(inherited, like)
     seen = set()
     for level in range(MAX_LEVELS):
-        context = context_of(level, inherited, given_base)
+        context = context_of(level, inherited, like_magnitude)
         assert context.min() >= 0
-        assert context.max() < CONTEXTS
+        assert context.max() < POINT_CONTEXTS
         seen |= set(context.flatten().tolist())
     assert len(seen) == MAX_LEVELS * 4, "every level and activity class has a context of its own"
+
+
+def test_the_second_component_has_contexts_of_its_own() -> None:
+    """By the first's symbol: none, small, large, or the other parent; each point's context in a range apart."""
+    points = torch.arange(POINT_CONTEXTS, dtype=torch.int32)
+    by_class = []
+    for values in ((0,), (1, -1, 2, -2), (3, -3, 4000, -4000, OTHER - 1, OTHER + 1, -OTHER), (OTHER,)):
+        found = [second_context(points, torch.full_like(points, value)) for value in values]
+        assert all(torch.equal(found[0], other) for other in found)
+        by_class.append(found[0])
+    together = torch.cat((points, *by_class))
+    assert together.unique().numel() == len(together) == CONTEXTS
+    assert (together.min(), together.max()) == (0, CONTEXTS - 1)

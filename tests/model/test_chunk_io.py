@@ -32,7 +32,7 @@ def test_a_frames_channels_lie_together() -> None:
 
 def test_predict_warps_each_reference_by_its_own_fields() -> None:
     references = moving_planes(2, 32, 48, dx=5)
-    fields = torch.zeros(2, 3, 2, 3, 4, dtype=torch.int32)
+    fields = torch.zeros(2, 3, 2, 5, 7, dtype=torch.int32)
     fields[1, 2, 1] = 8  # second sequence, third frame: two samples from the right
     prediction, packed = predict(references, fields)
     assert prediction.shape == (2, 3 * 96, 4, 6)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stpcodec.latents.motion_field import Hierarchy, reconstruct, scale_base
+from stpcodec.latents.motion_field import SPACING, Hierarchy, join_field
 from stpcodec.model.motion_search import search
 from stpcodec.model.motion_tables import initial_tables
 from stpcodec.model.planes import Planes
@@ -17,13 +17,9 @@ BITS = initial_tables().bits()
 LAGRANGIAN = 30 / 255**2
 
 
-def find(frames: Tensor, reference: Tensor) -> Tensor:
+def find(frames: Tensor, reference: Tensor, before: Tensor | None = None) -> Tensor:
     """All fields ``[T, 2, rows, columns]`` in quarter samples."""
-    base, middle = search(frames, reference, cost_bits=BITS, lagrangian=LAGRANGIAN)
-    last = reconstruct(base)
-    if len(frames) == 1:
-        return last
-    return torch.cat((scale_base(last[0], len(frames)) + reconstruct(middle), last))
+    return join_field(*search(frames, reference, cost_bits=BITS, lagrangian=LAGRANGIAN, before=before))
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (48, 80), (96, 96), (16, 160)])
@@ -49,7 +45,8 @@ def test_a_global_translation_is_found(dy: int, dx: int) -> None:
     for t in range(4):
         wanted = torch.tensor([-4 * dy, -4 * dx]).view(2, 1, 1) * (t + 1)
         # Inside, where what is seen was in the reference too.
-        error = (field[t, :, 2:7, 2:9] - wanted).abs().float()
+        rows, columns = (slice(32 // SPACING, (length - 32) // SPACING + 1) for length in (128, 160))
+        error = (field[t, :, rows, columns] - wanted).abs().float()
         assert error.median() <= 1, f"frame {t}: a quarter sample at most"
     inside = (slice(None), slice(32, -32), slice(32, -32))
     errors = [
@@ -57,6 +54,48 @@ def test_a_global_translation_is_found(dy: int, dx: int) -> None:
         for predicted in (warp_planes(frames[0:1], field).y, frames.y[:1].expand(4, -1, -1))
     ]
     assert errors[0] < errors[1] / 40, "16 dB better than not moving"
+
+
+def test_a_moving_thing_leaves_its_surroundings_where_they_are() -> None:
+    """A square jumps over a still background: its rim is torn within a cell, not smeared over several."""
+    background = moving_planes(1, 128, 160, seed=1).y[0]
+    thing = torch.rand(48, 48, generator=torch.Generator().manual_seed(0))
+    thing = torch.nn.functional.avg_pool2d(thing[None], 5, 1, 2, count_include_pad=False)[0]
+    reference, frame = background.clone(), background.clone()
+    reference[40:88, 40:88] = thing
+    frame[40:88, 60:108] = thing
+    field = find(frame[None], reference)[0]
+    inner = field[:, 48 // SPACING : 80 // SPACING + 1, 80 // SPACING : 96 // SPACING + 1]
+    assert ((inner - torch.tensor([0, -80]).view(2, 1, 1)).abs() <= 1).all()
+    outside = torch.ones_like(field[0], dtype=torch.bool)
+    outside[24 // SPACING : 104 // SPACING + 1, 24 // SPACING : 124 // SPACING + 1] = False
+    assert not field[:, outside].any()
+    warped = warp_planes(Planes(reference[None], *torch.zeros(2, 1, 64, 80)), field[None]).y[0]
+    errors = [(picture - frame)[44:84, 84:104].square().mean() for picture in (warped, reference)]
+    assert errors[0] < errors[1] / 300
+
+
+@pytest.mark.parametrize(("dy", "dx"), [(0, 56), (-44, 52)])
+def test_motion_too_fast_to_find_is_followed_from_the_frame_before(dy: int, dx: int) -> None:
+    frames = moving_planes(2, 192, 256, dy=dy, dx=dx, seed=1).y
+    wanted = torch.tensor([-4 * dy, -4 * dx], dtype=torch.int32).view(2, 1, 1)
+    hierarchy = Hierarchy.of(192, 256)
+    before = (wanted + torch.tensor([9, -6], dtype=torch.int32).view(2, 1, 1)).expand(
+        2, hierarchy.rows, hierarchy.columns
+    )
+    found = find(frames[1:], frames[0], before)[0, :, 8:17, 8:25]
+    assert ((found - wanted).abs().amax(0) <= 1).float().mean() > 0.9
+
+
+def test_the_field_before_is_not_needed_to_be_right() -> None:
+    """A hint from a cut or a turn, and none at all, find the same motion."""
+    frames = moving_planes(2, 128, 160, dy=3, dx=-5, seed=1).y
+    hierarchy = Hierarchy.of(128, 160)
+    random = torch.Generator().manual_seed(0)
+    wrong = torch.randint(-200, 201, (2, hierarchy.rows, hierarchy.columns), generator=random, dtype=torch.int32)
+    for before in (None, wrong):
+        found = find(frames[1:], frames[0], before)[0, :, 3:14, 3:18]
+        assert ((found - torch.tensor([-12, 20]).view(2, 1, 1)).abs() <= 1).float().mean() > 0.95
 
 
 def test_shapes_and_types() -> None:

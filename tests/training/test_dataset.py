@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,13 @@ import pytest
 import torch
 
 from stpcodec.errors import InputError
-from stpcodec.latents.motion_field import reconstruct, scale_base
-from stpcodec.model.motion_search import search
+from stpcodec.latents.motion_field import SPACING
 from stpcodec.model.motion_tables import initial_tables
 from stpcodec.model.warp import warp_planes
+from stpcodec.training import motion_cache
 from stpcodec.training.cache import split_planes
 from stpcodec.training.dataset import ClipDataset, PictureDataset
-from stpcodec.training.motion_cache import chunk_field, ensure_motion, motion_path
+from stpcodec.training.motion_cache import ensure_motion, motion_path
 from tests.training.material import cached_clip
 
 CPU = torch.device("cpu")
@@ -27,21 +28,70 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_motion_is_searched_once_per_chunk(clip: Path) -> None:
-    fields = np.load(motion_path(clip))
-    assert fields.shape == (3, 2, 2, 7, 9)
+    fields = np.load(motion_path(clip, 2))
+    assert fields.shape == (3, 2, 2, 96 // SPACING + 1, 128 // SPACING + 1)
     assert fields.dtype == np.int16
     # The texture moves by (1, 1) a frame: the second frame of a chunk by two samples, eight quarters.
     assert np.median(fields[:, 1]) == -8
-    assert ensure_motion(clip, 2, initial_tables()) == motion_path(clip)
+    before = motion_path(clip, 2).stat()
+    assert ensure_motion(clip, 2, initial_tables()) == motion_path(clip, 2)
+    assert motion_path(clip, 2).stat() == before, "what is there is not searched again"
 
 
-def test_a_chunks_fields_are_base_and_middle() -> None:
-    frames = torch.rand(4, 48, 64, generator=torch.Generator().manual_seed(0))
-    base, middle = search(frames[1:], frames[0], cost_bits=initial_tables().bits(), lagrangian=1e-6)
-    fields = chunk_field(base, middle, 3)
-    assert torch.equal(fields[-1:], reconstruct(base))
-    assert torch.equal(fields[:-1], scale_base(reconstruct(base)[0], 3) + reconstruct(middle))
-    assert torch.equal(chunk_field(base, middle, 1), reconstruct(base))
+def copy_of(clip: Path, folder: Path) -> Path:
+    """The clip alone, without its motion."""
+    return Path(shutil.copy(clip, folder / clip.name))
+
+
+def test_each_chunk_is_searched_from_the_field_before_it(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the encoder does it: the last field of the chunk before, at one Lagrangian throughout the clip."""
+    calls: list[dict[str, object]] = []
+    original = motion_cache.search
+
+    def watched(*args: object, **keywords: object) -> object:
+        calls.append(keywords)
+        return original(*args, **keywords)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(motion_cache, "search", watched)
+    fields = np.load(ensure_motion(copy_of(clip, tmp_path), 2, initial_tables()))
+    assert len(calls) == len(fields) == 3
+    assert len({call["lagrangian"] for call in calls}) == 1
+    assert calls[0]["before"] is None
+    rows, columns = fields.shape[-2:]
+    for call, field in zip(calls[1:], fields, strict=False):
+        before = call["before"]
+        assert isinstance(before, torch.Tensor)
+        assert np.array_equal(before[:, :rows, :columns].numpy(), field[-1])
+
+
+def test_long_clips_are_searched_in_part(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their first chunks, and sequences are drawn from these alone."""
+    monkeypatch.setattr(motion_cache, "LONGEST", 2)
+    short = copy_of(clip, tmp_path)
+    assert len(np.load(ensure_motion(short, 2, initial_tables()))) == 2
+    luma = split_planes(np.load(short))[0]
+    for seed in range(8):
+        sequence = ClipDataset([short], frames=2, crop=96, chunks=1, seed=seed).sequences(1, 1, CPU)
+        first = (sequence.frames.y[0] * 255).round().numpy().astype(np.uint8)
+        found = [
+            start for start in range(len(luma)) for flipped in (first, first[:, ::-1], first[::-1], first[::-1, ::-1])
+            if any((luma[start, :, left : left + 96] == flipped).all() for left in range(0, 33, SPACING))
+        ]  # fmt: skip
+        assert found in ([0], [2]), "where a searched chunk begins"
+    with pytest.raises(InputError, match="no clip of"):
+        ClipDataset([short], frames=2, crop=64, chunks=3, seed=0)
+
+
+def test_fields_of_an_older_search_are_not_used(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = copy_of(clip, tmp_path)
+    old = ensure_motion(short, 2, initial_tables())
+    monkeypatch.setattr(motion_cache, "VERSION", motion_cache.VERSION + 1)
+    assert not motion_path(short, 2).exists()
+    new = ensure_motion(short, 2, initial_tables())
+    assert new != old
+    assert np.array_equal(np.load(new), np.load(old)), "the same search here"
 
 
 def test_sequences_have_the_shapes_they_say(clip: Path) -> None:
@@ -50,7 +100,7 @@ def test_sequences_have_the_shapes_they_say(clip: Path) -> None:
     assert (sequence.batch, sequence.length) == (3, 5)
     assert sequence.frames.y.shape == (15, 64, 64)
     assert sequence.frames.u.shape == sequence.frames.v.shape == (15, 32, 32)
-    assert sequence.fields.shape == (3, 2, 2, 2, 5, 5)
+    assert sequence.fields.shape == (3, 2, 2, 2, 64 // SPACING + 1, 64 // SPACING + 1)
     assert sequence.frames.y.min() >= 0
     assert sequence.frames.y.max() <= 1
     middle = sequence.frame_range(1, 3)

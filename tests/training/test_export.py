@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +12,23 @@ import torch
 
 from stpcodec.entropy.tables import TableSet
 from stpcodec.errors import ModelError
+from stpcodec.latents.motion_field import BASE_CLASSES, CONTEXTS, POINT_CONTEXTS
 from stpcodec.latents.quantise import SCALE_COUNT
 from stpcodec.model.chunk_io import pack_frames
-from stpcodec.model.learned import LARGEST_HYPER
-from stpcodec.model.motion_tables import initial_tables
-from stpcodec.model.network import StpNetwork
+from stpcodec.model.learned import LARGEST_HYPER, Z_CONTEXTS
+from stpcodec.model.motion_tables import SYMBOLS, initial_tables, tables_from_counts
+from stpcodec.model.network import ChunkNetwork, StpNetwork
+from stpcodec.model.planes import Planes
 from stpcodec.model.zoo import load_model
 from stpcodec.training.dataset import ClipDataset, PictureDataset
 from stpcodec.training.export import Y_LARGEST, count_motion, count_symbols, export_weights
-from stpcodec.training.initialise import start_linear
+from stpcodec.training.initialise import _install, sample_weights, start_linear
+from stpcodec.training.loss import LUMA_WEIGHT, squared_error
 from tests.tiny_model import tiny_network, tiny_tables
 from tests.training.material import TINY_TWO, cached_clip
 
 CPU = torch.device("cpu")
+NOTHING = torch.zeros(CONTEXTS, SYMBOLS, dtype=torch.float64)
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +48,19 @@ def pictures(clips: list[Path]) -> PictureDataset:
 
 
 def test_linear_start_is_a_transform_codec(data: ClipDataset, pictures: PictureDataset) -> None:
-    """Orthonormal rows that keep nearly all of smooth pictures; gains that undo each other."""
+    """Orthonormal rows of weighted samples that keep nearly all of smooth pictures; gains that undo each other."""
     torch.manual_seed(0)
     network = StpNetwork(TINY_TWO)
     kept = start_linear(network, data, pictures, batches=2, device=CPU)
     assert 0.9 < kept["intra"] <= 1
     assert 0.5 < kept["inter"] <= 1
     for part in (network.intra, network.inter):
-        basis = part.linear.forward_matrix.weight[:, :, 0, 0]
+        forward, inverse = (m.weight[:, :, 0, 0] for m in (part.linear.forward_matrix, part.linear.inverse_matrix))
+        weights = sample_weights(forward.shape[1]).float()
+        basis = forward / weights
         torch.testing.assert_close(basis @ basis.T, torch.eye(len(basis)), atol=1e-4, rtol=0)
-        assert torch.equal(part.linear.inverse_matrix.weight[:, :, 0, 0], basis.T)
+        torch.testing.assert_close(inverse, (basis / weights).T)
+        torch.testing.assert_close(forward @ inverse, torch.eye(len(basis)), atol=1e-4, rtol=0)
         assert torch.equal(part.log_gain.points, -part.log_inverse_gain.points)
         assert (part.log_gain.points.diff(dim=0) > 0).all(), "finer steps at higher quality"
         part.prior.check_exact("here")
@@ -64,13 +72,58 @@ def test_linear_start_is_a_transform_codec(data: ClipDataset, pictures: PictureD
     assert (decoded - packed).square().mean() < 0.2 * (packed - 0.5).square().mean()
 
 
+@pytest.mark.parametrize("frames", [1, 2])
+def test_samples_weigh_in_a_patch_what_the_loss_makes_of_them(frames: int) -> None:
+    """So the variance that the basis keeps is loss that it saves, whatever plane it is in."""
+    random = torch.Generator().manual_seed(0)
+    sides = ((16, 0.1), (8, 0.2), (8, 0.4))
+    error = Planes(*(torch.randn(frames, side, side, generator=random) * scale for side, scale in sides))
+    patch = torch.nn.functional.pixel_unshuffle(pack_frames(error, frames), 2).flatten().double()
+    weights = sample_weights(len(patch))
+    assert weights.dtype == torch.float64
+    assert weights.unique().tolist() == pytest.approx([1.0, 2**0.5]), "a chroma sample twice as much as a luma one"
+    loss = squared_error(error, error.map(torch.zeros_like)).sum()
+    of_a_luma_sample = LUMA_WEIGHT / 8 * 255**2 / 256
+    assert (weights * patch).square().sum().item() * of_a_luma_sample == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_colour_is_not_the_first_thing_to_go() -> None:
+    """Of two coefficients of nearly one variance the one whose error weighs more is kept."""
+    channels = 4 * 96
+    luma, chroma = 5, 4 * 70 + 1
+    covariance = torch.eye(channels, dtype=torch.float64) * 1e-6
+    covariance[luma, luma], covariance[chroma, chroma] = 1.0, 0.6
+    network = ChunkNetwork(replace(TINY_TWO.intra, latents=1), inter=False)
+    with torch.no_grad():
+        assert 0.5 < _install(network, covariance) < 1
+    assert network.linear.forward_matrix.weight.flatten().abs().argmax() == chroma
+    covariance[chroma, chroma] = 0.4
+    with torch.no_grad():
+        _install(network, covariance)
+    assert network.linear.forward_matrix.weight.flatten().abs().argmax() == luma
+
+
+@pytest.mark.cuda
+def test_linear_start_on_a_gpu_is_that_of_the_cpu(clips: list[Path]) -> None:
+    networks = []
+    for device in (CPU, torch.device("cuda")):
+        data = ClipDataset(clips, frames=2, crop=64, chunks=2, seed=0)
+        pictures = PictureDataset(clips, crop=64, seed=1)
+        networks.append(StpNetwork(TINY_TWO).to(device))
+        start_linear(networks[-1], data, pictures, batches=2, device=device)
+    for part in ("intra", "inter"):
+        gains = [getattr(network, part).log_gain.points.cpu() for network in networks]
+        torch.testing.assert_close(gains[0], gains[1], atol=1e-3, rtol=0)
+
+
 def test_counted_tables_are_tables(data: ClipDataset, pictures: PictureDataset) -> None:
     torch.manual_seed(0)
     tables = count_symbols(tiny_network(config=TINY_TWO), data, pictures, chunks=2, batches=2, device=CPU)
     assert set(tables) == {"tables.intra.y", "tables.intra.z", "tables.inter.y", "tables.inter.z"}
     for name, table in tables.items():
         assert table.dtype == torch.int32
-        wanted = (SCALE_COUNT, 2 * Y_LARGEST + 2) if name.endswith("y") else (4, 2 * LARGEST_HYPER + 2)
+        z_tables = 4 * Z_CONTEXTS if "inter" in name else 4
+        wanted = (SCALE_COUNT, 2 * Y_LARGEST + 2) if name.endswith("y") else (z_tables, 2 * LARGEST_HYPER + 2)
         assert table.shape == wanted
         TableSet(table.long().numpy())
     widths = (tables["tables.intra.y"][:, Y_LARGEST]).tolist()
@@ -96,7 +149,17 @@ def test_motion_tables_come_from_the_clips(clips: list[Path], tmp_path: Path) ->
     TableSet(tables.counts.long().numpy())
     single = tmp_path / "photo.npy"
     np.save(single, np.load(clips[0])[:1])
-    assert (count_motion([single], 2).counts - initial_tables().counts).abs().max() <= 64, "a photo says nothing"
+    assert (count_motion([single], 2).counts - initial_tables().counts).abs().max() <= SYMBOLS, "a photo says nothing"
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_motion_is_counted_behind_the_field_before(frames: int, clips: list[Path]) -> None:
+    """All contexts come up that the coder uses: of the first chunk, of those after it, of frames within a chunk."""
+    changed = (count_motion(clips, frames, rounds=1).counts != tables_from_counts(NOTHING).counts).any(1)
+    for component in (changed[:POINT_CONTEXTS], changed[POINT_CONTEXTS:].view(-1, POINT_CONTEXTS).any(0)):
+        alone, *liked = component.view(1 + BASE_CLASSES, -1).any(1).tolist()
+        assert alone
+        assert any(liked)
 
 
 def test_the_file_is_named_with_its_hash_and_nothing_is_left_over(tmp_path: Path) -> None:

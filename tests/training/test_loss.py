@@ -49,9 +49,10 @@ def test_scales_are_the_codecs() -> None:
     torch.testing.assert_close(scale_of(torch.arange(64).double()), scales(), rtol=1e-5, atol=0)
 
 
-def test_squared_error_is_weighted_six_one_one() -> None:
+def test_squared_error_is_weighted_six_three_three() -> None:
+    """In luma's units: as much of luma's error as with the figure's own 6:1:1, and three times as much of chroma's."""
     grey = Planes(*(torch.full((3, side, side), 0.5) for side in (32, 16, 16)))
-    for name, weight in (("y", 6), ("u", 1), ("v", 1)):
+    for name, weight in (("y", 6), ("u", 3), ("v", 3)):
         planes = {n: getattr(grey, n).clone() for n in ("y", "u", "v")}
         planes[name][1] += 10 / 255
         error = squared_error(Planes(**planes), grey)
@@ -93,7 +94,8 @@ def test_training_codes_what_the_codec_codes(weights: Path) -> None:
         assert torch.equal(y_hat, coded.latents * SIXTEENTHS)
         # The tables are Gaussian, training's have a small tail; its z is a Gaussian that nobody fitted.
         z_only = SymbolEncoder()
-        channels = torch.arange(4).view(4, 1, 1).expand(coded.z.shape[1:]).numpy()
+        tables_per_channel = transform.z_tables.rows // 4  # type: ignore[attr-defined]
+        channels = (torch.arange(4) * tables_per_channel).view(4, 1, 1).expand(coded.z.shape[1:]).numpy()
         z_only.encode(coded.z[0].int().numpy(), transform.z_tables, channels)  # type: ignore[attr-defined]
         y_bits = 8 * (len(coder.finish()) - len(z_only.finish()))
         assert y_bits == pytest.approx(coded.y_bits.item(), rel=0.05, abs=64)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from stpcodec.model.network import StpNetwork
+from stpcodec.training import step
 from stpcodec.training.dataset import ClipDataset, PictureDataset, Sequence
 from stpcodec.training.step import Losses, balance, sequence_loss
 from stpcodec.training.validate import QUALITIES, validate, validation_batch
@@ -88,6 +90,45 @@ def test_without_rate_only_distortion_counts(sequence: Sequence) -> None:
     loss_of(network, sequence, rate_weight=0.0).loss.backward()
     with_rate = network.intra.hyper_log_scale.grad
     assert with_rate is None or not with_rate.any(), "the tables' scales matter for bits alone"
+
+
+@pytest.mark.parametrize("vary", [False, True])
+def test_chunks_vary_in_quality_when_told_to(sequence: Sequence, vary: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The intra frame keeps to its bonus; the others stray around their sequence's quality, each on its own."""
+    seen: list[torch.Tensor] = []
+    original = step.code_chunk
+
+    def watched(network: object, packed: object, quality: torch.Tensor, *rest: object) -> object:
+        seen.append(quality)
+        return original(network, packed, quality, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(step, "code_chunk", watched)
+    torch.manual_seed(0)
+    asked = torch.tensor([20.0, 98.0])
+    sequence_loss(
+        tiny_network(config=TINY_TWO), sequence, None, asked, chunks=3, cascade=False, rate_weight=1.0,
+        intra_bonus=torch.full((2,), 8.0), vary=vary,
+    )  # fmt: skip
+    intra, inter = seen[0], torch.stack(seen[1:])
+    assert intra.tolist() == [28.0, 100.0]
+    assert inter.shape == (3, 2)
+    if vary:
+        assert (inter - asked).abs().max() <= step.QUALITY_SPREAD
+        assert inter[:, 0].unique().numel() == 3
+        assert inter.max() <= 100
+    else:
+        assert torch.equal(inter, asked.expand(3, 2))
+
+
+def test_a_chunk_of_one_frame_trains(clip: Path) -> None:
+    """Its only frame is its last one."""
+    config = replace(TINY_TWO, inter=replace(TINY_TWO.inter, frames=1))
+    data = ClipDataset([cached_clip(clip.parent / "single", count=5, frames=1)], frames=1, crop=64, chunks=3, seed=0)
+    network = tiny_network(config=config)
+    losses = loss_of(network, data.sequences(2, 3, CPU))
+    losses.loss.backward()
+    assert trained(network) == {"intra", "inter"}
+    assert 10 < losses.figures["inter_psnr"] < 60
 
 
 def test_balance_evens_out_the_qualities() -> None:

@@ -14,7 +14,7 @@ import torch
 import stpcodec
 from stpcodec.codec.chunk import ChunkCodec
 from stpcodec.errors import InputError, ModelError, UsageError
-from stpcodec.model.zoo import load_model
+from stpcodec.model.zoo import load_model, load_network
 from stpcodec.training import train as module
 from stpcodec.training.checkpoint import Checkpoint, load_checkpoint
 from stpcodec.training.train import TrainOptions, train, train_and_export
@@ -161,15 +161,90 @@ def test_starting_from_weights(videos: Path, options: TrainOptions, tmp_path: Pa
     before = state_of(options, "best.pt").best_score
     _, said = run(videos, replace(options, run=tmp_path / "second", start=str(weights), learning_rate=1e-9))
     assert said[-1].startswith("step")
-    assert any(f"starting from the weights of {weights}" in line for line in said)
+    assert f"starting from {weights}" in said
+    assert not any("linear start" in line for line in said)
     after = state_of(replace(options, run=tmp_path / "second")).best_score
     assert after == pytest.approx(before, abs=0.02)
 
 
+NO_STEP = 1e-9
+"""Minutes: what such a run leaves is what it started from."""
+
+
 @pytest.mark.usefixtures("small")
-def test_starting_from_weights_that_are_not_there(videos: Path, options: TrainOptions) -> None:
+def test_starting_from_a_checkpoint(videos: Path, options: TrainOptions, tmp_path: Path) -> None:
+    """From its average, which is what was validated, with counters anew; all of it can be trained."""
+    run(videos, options)
+    given = options.run / "last.pt"
+    second = replace(options, run=tmp_path / "second", start=str(given))
+    _, said = run(videos, replace(second, minutes=NO_STEP))
+    assert f"starting from {given}" in said
+    assert not any("linear start" in line for line in said)
+    old, new = state_of(options), state_of(second)
+    assert new.step == 0
+    pairs = list(zip(old.network.parameters(), old.average.parameters(), new.network.parameters(), strict=True))
+    assert all(torch.equal(average, mine) for _, average, mine in pairs)
+    assert any(not torch.equal(trained, average) for trained, average, _ in pairs), "else this shows nothing"
+    (second.run / "last.pt").unlink()
+    run(videos, second)
+    steps = state_of(second)
+    moved = [not torch.equal(a, b) for a, b in zip(new.network.parameters(), steps.network.parameters(), strict=True)]
+    assert steps.step > 0
+    assert sum(moved) > len(moved) / 2
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("kind", ["weights", "checkpoint"])
+@pytest.mark.parametrize("other", ["intra", "inter"])
+def test_starting_from_another_architecture_takes_the_parts_that_fit(
+    videos: Path, options: TrainOptions, tmp_path: Path, kind: str, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other part begins with the linear start, as without anything given."""
+    weights, _ = run(videos, replace(options, minutes=0.5), export=True)
+    given = load_network(str(weights)) if kind == "weights" else state_of(options, "best.pt").average
+    start = weights if kind == "weights" else options.run / "best.pt"
+    changed = replace(getattr(TINY_TWO, other), latents=20)
+    config = replace(TINY_TWO, **{other: changed})  # type: ignore[arg-type]
+    monkeypatch.setattr(module, "STP_S", config)
+    linear = replace(options, run=tmp_path / "linear", minutes=NO_STEP)
+    second = replace(linear, run=tmp_path / "second", start=str(start))
+    run(videos, linear)
+    _, said = run(videos, second)
+    fitting = "inter" if other == "intra" else "intra"
+    assert f"the {fitting} network is that of {start}" in said
+    assert not any(f"the {other} network" in line or line.startswith("starting from") for line in said)
+    assert sum(line.startswith("linear start keeps") for line in said) == 1
+    mine, scratch = state_of(second).network, state_of(linear).network
+    assert mine.config == config
+    for name, parameter in getattr(given, fitting).named_parameters():
+        assert torch.equal(getattr(mine, fitting).get_parameter(name), parameter), name
+    for name in ("linear.forward_matrix.weight", "linear.inverse_matrix.weight", "log_gain.points"):
+        parameter = getattr(scratch, other).get_parameter(name)
+        assert torch.equal(getattr(mine, other).get_parameter(name), parameter), name
+    assert all(parameter.requires_grad for parameter in mine.parameters())
+
+
+@pytest.mark.usefixtures("small")
+def test_starting_where_nothing_fits_is_a_linear_start(
+    videos: Path, options: TrainOptions, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = {part: replace(getattr(TINY_TWO, part), latents=20) for part in ("intra", "inter")}
+    monkeypatch.setattr(module, "STP_S", replace(TINY_TWO, **parts))  # type: ignore[arg-type]
+    _, said = run(videos, replace(options, minutes=NO_STEP, start=str(tiny_weights)))
+    assert any(line.startswith("linear start keeps") for line in said)
+    assert not any(str(tiny_weights) in line for line in said)
+
+
+@pytest.mark.usefixtures("small")
+def test_starting_from_what_is_not_there(videos: Path, options: TrainOptions, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nothing-like-this"):
         run(videos, replace(options, start="nothing-like-this"))
+    with pytest.raises(InputError, match=r"--start .*gone\.pt: there is no such checkpoint"):
+        run(videos, replace(options, start=str(tmp_path / "gone.pt")))
+    (tmp_path / "text.pt").write_text("not a checkpoint")
+    with pytest.raises(ModelError, match=r"text\.pt: not a checkpoint"):
+        run(videos, replace(options, start=str(tmp_path / "text.pt")))
+    assert not (options.run / "last.pt").exists()
 
 
 @pytest.mark.usefixtures("small")
