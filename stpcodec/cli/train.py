@@ -46,6 +46,9 @@ def train(
     ] = 4,
     crop: Annotated[int, typer.Option("--crop", min=64, help="Side of the training crops, a multiple of 64.")] = 128,
     chunks: Annotated[int, typer.Option("--chunks", min=1, help="Chunks a sequence.")] = 2,
+    lead: Annotated[
+        int, typer.Option("--lead", min=0, help="Up to so many chunks are coded before them, without learning.")
+    ] = 12,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="Peak; falls along a cosine.")] = 7e-4,
     part: Annotated[str, typer.Option("--part", help="both, intra or inter: which network learns.")] = "both",
     cascade: Annotated[
@@ -63,7 +66,7 @@ def train(
     session: Session = context.obj
     options = TrainOptions(
         minutes=minutes, run=run, cache=cache or run.parent / "cache", device=resolve_device(device), start=start,
-        batch=batch, pictures=pictures, crop=crop, chunks=chunks, learning_rate=learning_rate, part=part,
+        batch=batch, pictures=pictures, crop=crop, chunks=chunks, lead=lead, learning_rate=learning_rate, part=part,
         cascade=cascade, validate_minutes=validate_minutes,
     )  # fmt: skip
     with thread_limit(threads):

@@ -34,13 +34,15 @@ class Losses:
 def sequence_loss(
     network: StpNetwork, sequence: Sequence, pictures: Planes | None, quality: Tensor, *,
     chunks: int, cascade: bool, rate_weight: float, intra_bonus: Tensor, part: str = "both",
-    vary: bool = False,
+    vary: bool = False, lead: int = 0,
 ) -> Losses:  # fmt: skip
     """quality and intra_bonus ``[B]``: the intra frame is coded at quality + bonus, as the encoder does.
 
     cascade: gradients flow through decoded references into earlier chunks. rate_weight 0 trains distortion only.
     part: "intra" (give chunks 0), "inter" (the intra frame is coded without gradients) or "both".
     vary: every chunk at a quality of its own, near the sequence's.
+    lead: chunks that are coded before those that count, without gradients: what the encoder will predict from is
+    the work of a long chain, whose small errors add up unless the networks have learned to mend them.
     pictures: further frames for the intra network alone, coded at the same qualities as the first of them.
     """
     frames = network.config.inter.frames
@@ -65,18 +67,24 @@ def sequence_loss(
     inter_loss, inter_bpp, inter_z, inter_error = intra_loss.new_zeros(()), [], [], []
     frame_weights = torch.tensor([1.0] * (frames - 1) + [LAST_WEIGHT], device=error.device)
     frame_weights = frame_weights / frame_weights.mean()
-    for index in range(chunks):
-        if not cascade:
+    for index in range(lead + chunks):
+        counts = index >= lead
+        if not cascade or not counts:
             reference = reference.map(torch.Tensor.detach)
         start = 1 + index * frames
         target = sequence.frame_range(start, start + frames)
         prediction, reference_packed = predict(reference, sequence.fields[:, index])
-        context = network.inter.context(prediction, reference_packed)
         at = quality
         if vary:
             at = (quality + QUALITY_SPREAD * (2 * torch.rand_like(quality) - 1)).clamp(1, 100)
-        coded = code_chunk(network.inter, pack_frames(target, frames), at, context, previous)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and counts):
+            context = network.inter.context(prediction, reference_packed)
+            coded = code_chunk(network.inter, pack_frames(target, frames), at, context, previous)
         decoded = unpack_frames(coded.packed, frames)
+        last = torch.arange(batch, device=decoded.y.device) * frames + frames - 1
+        reference, previous = decoded[last].clamp(), coded.latents.detach()
+        if not counts:
+            continue
         error = squared_error(decoded, target).view(batch, frames)
         bpp = (coded.y_bits + coded.z_bits) / (pixels * frames)
         loss = lagrange_lambda(at) * (error * frame_weights).mean(1) + rate_weight * bpp
@@ -84,9 +92,6 @@ def sequence_loss(
         inter_bpp.append(bpp.detach())
         inter_z.append(coded.z_bits.detach() / (pixels * frames))
         inter_error.append(error.detach())
-        last = torch.arange(batch, device=error.device) * frames + frames - 1
-        reference = decoded[last].clamp()
-        previous = coded.latents.detach()
     if chunks:
         figures |= {"inter_bpp": _mean(torch.stack(inter_bpp)), "inter_psnr": _psnr(torch.stack(inter_error))}
         figures["inter_z_bpp"] = _mean(torch.stack(inter_z))

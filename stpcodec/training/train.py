@@ -43,6 +43,7 @@ class TrainOptions:
     pictures: int = 4
     crop: int = 128
     chunks: int = 2
+    lead: int = 0
     learning_rate: float = 7e-4
     final_rate: float = 0.03
     warmup_steps: int = 200
@@ -61,9 +62,9 @@ class TrainOptions:
             raise UsageError(f"--part is {self.part}; train both, intra or inter")
         if self.crop < 64 or self.crop % 64:
             raise UsageError(f"--crop is {self.crop}; it must be a multiple of 64")
-        if self.batch < 1 or self.chunks < 1 or self.pictures < 0:
+        if self.batch < 1 or self.chunks < 1 or self.pictures < 0 or self.lead < 0:
             raise UsageError(
-                f"--batch {self.batch} --chunks {self.chunks} --pictures {self.pictures}: "
+                f"--batch {self.batch} --chunks {self.chunks} --lead {self.lead} --pictures {self.pictures}: "
                 f"a step needs at least one sequence of one chunk"
             )
 
@@ -124,10 +125,12 @@ def _train(
     frames = STP_S.inter.frames
     state = load_checkpoint(options.run / "last.pt", options.device)
     seed = options.seed + (state.step if state else 0)
-    data = ClipDataset(clips, frames=frames, crop=options.crop, chunks=options.chunks, seed=seed)
+    data = ClipDataset(clips, frames=frames, crop=options.crop, chunks=options.lead + options.chunks, seed=seed)
     pictures = PictureDataset(clips, crop=options.crop, seed=seed + 1)
     held_out = _held_out(validation_clips, frames, options)
-    held_batch = validation_batch(held_out, min(8, 2 * len(held_out.clips)), options.chunks, options.device)
+    held_batch = validation_batch(
+        held_out, min(8, 2 * len(held_out.clips)), options.lead + options.chunks, options.device
+    )  # fmt: skip
     if state is None:
         state = Checkpoint.fresh(_starting_network(data, pictures, options, say))
     else:
@@ -166,10 +169,11 @@ def _starting_network(
 
 def _held_out(clips: list[Path], frames: int, options: TrainOptions) -> ClipDataset:
     """Crops for validation: large ones, or of the training's size where no video is that large."""
+    chunks = options.lead + options.chunks
     try:
-        return ClipDataset(clips, frames=frames, crop=VALIDATION_CROP, chunks=options.chunks, seed=0)
+        return ClipDataset(clips, frames=frames, crop=VALIDATION_CROP, chunks=chunks, seed=0)
     except InputError:
-        return ClipDataset(clips, frames=frames, crop=options.crop, chunks=options.chunks, seed=0)
+        return ClipDataset(clips, frames=frames, crop=options.crop, chunks=chunks, seed=0)
 
 
 def _prepare(folders: list[Path], cache: Path, say: Callable[[str], None]) -> list[Path]:
@@ -211,7 +215,8 @@ def _loop(state: Checkpoint, data: ClipDataset, pictures: PictureDataset, held_b
             for group in optimiser.param_groups:
                 group["lr"] = group["scale"] * _rate(options, state.step - start_step, elapsed / options.minutes)
             chunks = 0 if options.part == "intra" else options.chunks
-            sequence = data.sequences(options.batch, chunks, device)
+            lead = int(data.random.integers(options.lead + 1)) if chunks else 0
+            sequence = data.sequences(options.batch, lead + chunks, device)
             extra: Planes | None = (
                 pictures.pictures(options.pictures, device) if options.pictures and options.part != "inter" else None
             )
@@ -220,7 +225,7 @@ def _loop(state: Checkpoint, data: ClipDataset, pictures: PictureDataset, held_b
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is not None):
                 losses = sequence_loss(
                     network, sequence, extra, quality, chunks=chunks, cascade=options.cascade,
-                    rate_weight=1.0, intra_bonus=bonus, part=options.part, vary=True,
+                    rate_weight=1.0, intra_bonus=bonus, part=options.part, vary=True, lead=lead,
                 )  # fmt: skip
             optimiser.zero_grad(set_to_none=True)
             losses.loss.backward()
@@ -248,7 +253,7 @@ def _loop(state: Checkpoint, data: ClipDataset, pictures: PictureDataset, held_b
 
 def _validate_and_save(state, optimiser, held_batch, options, log, window, elapsed, say) -> None:  # type: ignore[no-untyped-def]
     dtype = torch.bfloat16 if options.bf16 else None
-    result = validate(state.average, held_batch, options.chunks, dtype)
+    result = validate(state.average, held_batch, options.chunks, dtype, lead=options.lead)
     train_figures = {key: sum(values) / len(values) for key, values in window.items()}
     row = {"step": state.step, "minutes": state.minutes, "skipped": state.skipped, "score": result.score}
     log({**row, **{f"train_{k}": v for k, v in train_figures.items()}, **result.figures})

@@ -32,7 +32,9 @@ def validation_batch(dataset: ClipDataset, batch: int, chunks: int, device: torc
 
 
 @torch.no_grad()
-def validate(network: StpNetwork, sequence: Sequence, chunks: int, autocast: torch.dtype | None) -> Validation:
+def validate(
+    network: StpNetwork, sequence: Sequence, chunks: int, autocast: torch.dtype | None, *, lead: int = 0
+) -> Validation:
     device = sequence.fields.device
     scores, figures = [], {}
     network.eval()
@@ -43,7 +45,7 @@ def validate(network: StpNetwork, sequence: Sequence, chunks: int, autocast: tor
             with torch.autocast(device.type, dtype=autocast or torch.bfloat16, enabled=autocast is not None):
                 losses = sequence_loss(
                     network, sequence, None, at, chunks=chunks, cascade=False, rate_weight=1.0,
-                    intra_bonus=torch.full_like(at, 8.0),
+                    intra_bonus=torch.full_like(at, 8.0), lead=lead,
                 )  # fmt: skip
             values = losses.figures
             weight = float(lagrange_lambda(at)[0])

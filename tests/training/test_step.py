@@ -64,6 +64,27 @@ def test_each_part_trains_itself(sequence: Sequence, part: str, chunks: int, exp
     assert trained(network) == expected
 
 
+def test_a_lead_is_coded_but_does_not_count(sequence: Sequence) -> None:
+    """The figures are those of the chunks behind it, and nothing is learned from it, cascade or not."""
+    network = tiny_network(config=TINY_TWO)
+    with torch.no_grad():
+        whole, behind, first = (
+            loss_of(network, sequence, chunks=chunks, lead=lead) for chunks, lead in ((3, 0), (1, 2), (1, 0))
+        )
+        psnr = loss_of(network, sequence, chunks=2, lead=1).figures["inter_psnr"]
+    third = behind.figures["inter_psnr"]
+    assert third != first.figures["inter_psnr"], "predicted from the work of two chunks"
+    assert 3 * whole.figures["inter_psnr"] == pytest.approx(first.figures["inter_psnr"] + 2 * psnr, rel=1e-5)
+    torch.manual_seed(0)  # the rate's noise
+    loss_of(network, sequence, chunks=1, lead=2, cascade=True, part="both").loss.backward()
+    torch.manual_seed(0)
+    alone = tiny_network(config=TINY_TWO)
+    loss_of(alone, sequence, chunks=0, lead=0, part="intra").loss.backward()
+    for mixed, own in zip(network.intra.parameters(), alone.intra.parameters(), strict=True):
+        if own.grad is not None:
+            assert torch.allclose(mixed.grad, own.grad, atol=1e-6), "the intra frame answers for itself alone"  # type: ignore[arg-type]
+
+
 def test_a_cascade_pays_for_what_came_before(sequence: Sequence) -> None:
     """Without the intra frame's own loss its network learns only through the frames predicted from it."""
     gradients = []
