@@ -45,7 +45,7 @@ def bd_rate(anchor: Iterable[tuple[float, float]], test: Iterable[tuple[float, f
         NoOverlap: no common range of quality, or fewer than two usable points in a curve.
         UsageError: a rate that is not positive, or scipy is not installed.
     """
-    pchip = _pchip()
+    pchip = load_pchip()
     anchor_points, anchor_dropped = _curve(anchor)
     test_points, test_dropped = _curve(test)
     low = max(anchor_points[0][1], test_points[0][1])
@@ -86,7 +86,7 @@ def _curve(points: Iterable[tuple[float, float]]) -> tuple[list[tuple[float, flo
     return kept, len(ordered) - len(kept)
 
 
-def _pchip() -> type:
+def load_pchip() -> type:
     try:
         from scipy.interpolate import PchipInterpolator
     except ImportError:

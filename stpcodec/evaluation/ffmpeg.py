@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 
-from stpcodec.errors import StpError
+from stpcodec.errors import UsageError
 
 INSTALL = "pip install 'stpcodec[bench]'"
 
 
-class NotAvailable(StpError):
+class NotAvailable(UsageError):
     """This installation cannot do it; the message says why and what to do."""
 
 
