@@ -151,11 +151,12 @@ def measure_anchor(
 
 def _like(reference: Frame, planes: tuple[Plane, Plane, Plane], bit_depth: int) -> Frame:
     """Decoded planes without the padding, and with the clip's bit depth if the codec knows 10 bits only."""
-    cropped = []
+    cropped: list[Plane] = []
     for samples, wanted in zip(planes, (reference.y, reference.u, reference.v), strict=True):
         samples = samples[: wanted.shape[0], : wanted.shape[1]]
         cropped.append(vvenc.eight_bits(samples) if bit_depth == 8 and samples.dtype == np.uint16 else samples)
-    return Frame(*cropped, pts=reference.pts)
+    y, u, v = cropped
+    return Frame(y, u, v, pts=reference.pts)
 
 
 def message_bytes(packet: bytes, codec: str) -> int:

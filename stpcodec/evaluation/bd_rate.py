@@ -56,8 +56,7 @@ def bd_rate(anchor: Iterable[tuple[float, float]], test: Iterable[tuple[float, f
             f"{anchor_points[-1][1]:.2f}, test {test_points[0][1]:.2f} to {test_points[-1][1]:.2f}"
         )
     means = [
-        pchip([q for _, q in points], [math.log(rate) for rate, _ in points]).integrate(low, high)
-        / (high - low)
+        pchip([q for _, q in points], [math.log(rate) for rate, _ in points]).integrate(low, high) / (high - low)
         for points in (anchor_points, test_points)
     ]
     union = max(anchor_points[-1][1], test_points[-1][1]) - min(anchor_points[0][1], test_points[0][1])

@@ -37,47 +37,50 @@ def html_page(plan: Plan, result: Result, facts: Mapping[str, Any]) -> str:
     clips = [_clip_data(exhibit, result, codecs, models, colours) for exhibit in result.exhibits]
     # "<" is escaped so that nothing inside, such as the name of a clip, can end the element.
     data = json.dumps({"clips": clips}, separators=(",", ":")).replace("<", "\\u003c")
+    classes = {name: f"c{colours[name]}{' ours' if name in models else ''}" for name in codecs}
     body = [
         _head(facts, plan),
         _tables(result),
-        *(_clip_section(number, e, result, codecs, colours) for number, e in enumerate(result.exhibits)),
+        *(_clip_section(number, e, result, classes) for number, e in enumerate(result.exhibits)),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>stpcodec bench, {escape(str(facts['date']))}</title><style>\n{style}</style></head>\n"
         f"<body>\n{''.join(body)}"
-        f'<script type="application/json" id="bench-data">{data}</script>\n<script>\n{script}</script>\n</body></html>\n'
+        f'<script type="application/json" id="bench-data">{data}</script>\n'
+        f"<script>\n{script}</script>\n</body></html>\n"
     )
 
 
 def _head(facts: Mapping[str, Any], plan: Plan) -> str:
     ours = ", ".join(f"{name} ({version})" for name, version in facts["models"].items())
-    theirs = "; ".join(
-        f"{anchor.name}: {anchor.encoder} {' '.join(f'{k}={v}' for k, v in anchor.options)} {anchor.knob} "
+    theirs = [
+        f"{anchor.name}: {anchor.encoder} {' '.join(f'{k}={v}' for k, v in anchor.options)}, {anchor.knob} "
         f"{', '.join(map(str, anchor.crf))} ({facts['anchors'][anchor.name]['version']})"
         for anchor in plan.anchors
-    )
+    ]
     length = f"the first {plan.frames} frames of each" if plan.frames else "all frames"
-    rows = {
+    rows: dict[str, str | list[str]] = {
         "our models": f"{ours}; qualities {', '.join(map(str, plan.qualities))}" if ours else "none",
-        "other codecs": f"{theirs}. Everything else at its default." if theirs else "none",
+        "other codecs": [*theirs, "Everything else at its default."] if theirs else "none",
         "clips": f"{facts['clips']}, {length}",
         "rate": "bytes of the video in the finished file: ours with all headers of the file, without sound; of the "
         "others the coded packets, without container and without the text that x264 and x265 write about themselves",
-        "quality": "measured on the decoded frames. " + ". ".join(m.title for m in METRICS if m.name in facts["metrics"]),
+        "bits of a frame": "those of the packet that shows it (AV1 also puts frames of later times into it); a chunk "
+        "of ours is spread evenly over its frames",
+        "quality": ["measured on the decoded frames", *facts["metrics"].values()],
         "vmaf": facts["vmaf"] or "not measured",
         "made with": f"stpcodec {facts['stpcodec']}, PyAV {facts['pyav']}, Python {facts['python']}",
-    }  # fmt: skip
-    cells = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in rows.items())
-    warnings = [("note", facts["notes"]), ("violation", facts["violations"]), ("not measured", facts["failed"])]
-    lines = "".join(
-        f"<li><b>{kind}</b> {escape(str(line))}</li>" for kind, found in warnings for line in found
-    )  # fmt: skip
-    return (
-        f"<header><h1>stpcodec bench</h1><p>{escape(str(facts['date']))}</p></header>\n"
-        f"<dl>{cells}</dl>\n" + (f'<ul class="notes">{lines}</ul>\n' if lines else "")
+    }
+    cells = "".join(
+        f"<dt>{escape(name)}</dt>" + "".join(f"<dd>{escape(line)}</dd>" for line in lines)
+        for name, lines in ((name, [text] if isinstance(text, str) else text) for name, text in rows.items())
     )
+    warnings = [("note", facts["notes"]), ("violation", facts["violations"]), ("not measured", facts["failed"])]
+    items = "".join(f"<li><b>{kind}</b> {escape(str(line))}</li>" for kind, found in warnings for line in found)
+    notes = f'<ul class="notes">{items}</ul>\n' if items else ""
+    return f"<header><h1>stpcodec bench</h1><p>{escape(str(facts['date']))}</p></header>\n<dl>{cells}</dl>\n{notes}"
 
 
 def _tables(result: Result) -> str:
@@ -88,23 +91,22 @@ def _tables(result: Result) -> str:
     title = ""
     for heading, shown in headline_groups(result.comparisons):
         if heading != title:
+            parts.append("</div>\n" if title else "")
             title = heading
-            parts.append(f"<h3>{escape(title)}</h3>\n")
+            parts.append(f'<h3>{escape(title)}</h3>\n<div class="tables">')
         parts.append(_table(bd_rate_rows(shown)))
-    return "".join(parts)
+    return "".join(parts) + ("</div>\n" if title else "")
 
 
-def _clip_section(
-    number: int, exhibit: Exhibit, result: Result, codecs: Sequence[str], colours: Mapping[str, int]
-) -> str:
+def _clip_section(number: int, exhibit: Exhibit, result: Result, classes: Mapping[str, str]) -> str:
     clip = exhibit.clip
     points = [p for p in result.points if p.clip_hash == clip.hash]
     rate = f"{float(clip.info.average_rate):.4g} frames/s" if clip.info.average_rate else "rate unknown"
     told = [f"{clip.info.width}×{clip.info.height}", f"{clip.frames} frames", rate, f"{clip.info.bit_depth} bit"]
-    plots = "".join(rate_plot(points, metric, colours) for metric in METRICS if metric.headline)
+    plots = "".join(rate_plot(points, metric, classes) for metric in METRICS if metric.headline)
     legend = "".join(
-        f'<span class="c{colours[name]}"><i></i>{escape(name)}</span>'
-        for name in codecs
+        f'<span class="{classes[name]}"><i></i>{escape(name)}</span>'
+        for name in classes
         if any(p.codec == name for p in points)
     )
     return (

@@ -79,13 +79,14 @@ class VmafMeter:
             f"split[a][b];[a]crop={width}:{height}:0:0[reference];[b]crop={width}:{height}:0:{height}[decoded];"
             f"[decoded][reference]libvmaf=model=version={VMAF_MODEL}:n_threads=1:log_fmt=json:log_path={_LOG}"
         )
-        self._complaints = tempfile.TemporaryFile()
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        command = ffmpeg.command(
+            "-f", "rawvideo", "-pix_fmt", TARGET_BY_DEPTH[bit_depth], "-s", f"{width}x{2 * height}", "-r", "25",
+            "-i", "-", "-lavfi", graph, "-f", "null", os.devnull,
+        )  # fmt: skip
         try:
             self._process = subprocess.Popen(
-                ffmpeg.command(
-                    "-f", "rawvideo", "-pix_fmt", TARGET_BY_DEPTH[bit_depth], "-s", f"{width}x{2 * height}", "-r", "25",
-                    "-i", "-", "-lavfi", graph, "-f", "null", os.devnull,
-                ),  # fmt: skip
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=self._complaints,

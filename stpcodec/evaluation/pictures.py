@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from zipfile import BadZipFile
 
 import av
 import numpy as np
@@ -87,8 +87,8 @@ def load_planes(path: Path) -> tuple[Frame, ...]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             count = len(arrays.files) // 3
-            return tuple(Frame(*(arrays[f"{name}{n}"] for name in "yuv"), pts=0) for n in range(count))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+            return tuple(Frame(arrays[f"y{n}"], arrays[f"u{n}"], arrays[f"v{n}"], pts=0) for n in range(count))
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise InputError(f"{path}: cannot be read ({error}); remove it") from None
 
 
@@ -140,7 +140,7 @@ def webp(frame: Frame, info: VideoInfo, *, quality: int | None) -> bytes:
         src_color_range=range_for_scaler(info.color_range),
         dst_color_range=RANGE_FULL if target == "bgra" else RANGE_LIMITED,
     )
-    encoder = cast(VideoCodecContext, av.CodecContext.create("libwebp", "w"))
+    encoder = av.CodecContext.create("libwebp", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, target
     encoder.time_base, encoder.thread_count = Fraction(1, 25), 1
     encoder.options = {"lossless": "1"} if quality is None else {"quality": str(quality)}

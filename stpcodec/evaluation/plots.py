@@ -13,10 +13,10 @@ WIDTH, HEIGHT = 420, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 26, 40
 
 
-def rate_plot(points: Sequence[Point], metric: Metric, colours: Mapping[str, int]) -> str:
+def rate_plot(points: Sequence[Point], metric: Metric, classes: Mapping[str, str]) -> str:
     """Quality over bits per pixel (logarithmic), a line a codec; "" when no point has this metric.
 
-    colours: number of a codec's colour class in the style sheet.
+    classes: of a codec in the style sheet.
     """
     curves: dict[str, list[tuple[float, float, Point]]] = {}
     for point in sorted(points, key=lambda p: p.payload_bytes):
@@ -31,11 +31,9 @@ def rate_plot(points: Sequence[Point], metric: Metric, colours: Mapping[str, int
     parts = [_frame(x_axis, y_axis, metric)]
     for codec, curve in curves.items():
         line = " ".join(f"{x_axis(x):.1f},{y_axis(y):.1f}" for x, y, _ in curve)
-        parts.append(f'<g class="c{colours[codec]}"><polyline points="{line}"/>')
+        parts.append(f'<g class="{classes[codec]}"><polyline points="{line}"/>')
         for x, y, point in curve:
-            told = (
-                f"{codec} {point.setting}: {point.bits_per_pixel:.4f} bits per pixel, {y:.2f} {metric.unit}".rstrip()
-            )
+            told = f"{codec} {point.setting}: {point.bits_per_pixel:.4f} bits per pixel, {y:.2f} {metric.unit}".rstrip()
             parts.append(
                 f'<circle cx="{x_axis(x):.1f}" cy="{y_axis(y):.1f}" r="3.2"><title>{escape(told)}</title></circle>'
             )
@@ -56,8 +54,8 @@ class _Axis:
         return self._start + (value - self.low) / (self.high - self.low) * (self._stop - self._start)
 
     def ticks(self) -> list[float]:
-        """About five round values."""
-        raw = (self.high - self.low) / 5
+        """Five to ten round values."""
+        raw = (self.high - self.low) / 8
         unit = 10.0 ** math.floor(math.log10(raw))
         step = next(m * unit for m in (1, 2, 5, 10) if m * unit >= raw)
         first = math.ceil(self.low / step)

@@ -22,6 +22,7 @@ from stpcodec.evaluation.request import find_clips, names_in, qualities_in
 from stpcodec.evaluation.subjects import StpCodec
 from stpcodec.evaluation.sweep import run
 
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -30,23 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("clips", nargs="+", metavar="CLIP", help="video files, or folders of them")
-    parser.add_argument(
-        "--models", default="stp-s,dct", help="our models, comma separated (%(default)s); '' for none"
-    )
+    parser.add_argument("--models", default="stp-s,dct", help="our models, comma separated (%(default)s); '' for none")
     parser.add_argument("--qualities", default=",".join(map(str, DEFAULT_QUALITIES)), help="(%(default)s)")
     parser.add_argument("--anchors", default="x264", help="of x264,x265,svtav1,vvenc (%(default)s); '' for none")
     parser.add_argument("--frames", type=int, help="only the first N frames of each clip")
-    parser.add_argument(
-        "--out", type=Path, default=Path("report"), help="folder for the results (%(default)s)"
-    )
+    parser.add_argument("--out", type=Path, default=Path("report"), help="folder for the results (%(default)s)")
     parser.add_argument("--anchor-cache", type=Path, help="CSV of anchor points to use and to extend")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument(
-        "--fresh", action="store_true", help="measure our models again (after a change of code)"
-    )
-    parser.add_argument(
-        "--no-video-check", action="store_true", help="do not decode to .mp4 to compare frame times"
-    )
+    parser.add_argument("--fresh", action="store_true", help="measure our models again (after a change of code)")
+    parser.add_argument("--no-video-check", action="store_true", help="do not decode to .mp4 to compare frame times")
     options = parser.parse_args(arguments)
     try:
         plan = Plan(

@@ -58,8 +58,6 @@ def report(result: Result) -> str:
     """The figures as Markdown."""
     parts = [bd_rate_tables(result.comparisons), "".join(f"Note: {note}\n" for note in result.notes)]
     for title, lines in (("Violations", result.violations), ("Not measured", result.failed)):
-        parts.append(
-            f"{title}: " + ("none\n" if not lines else "\n\n" + "".join(f"- {line}\n" for line in lines))
-        )
+        parts.append(f"{title}: " + ("none\n" if not lines else "\n\n" + "".join(f"- {line}\n" for line in lines)))
     parts.append(points_table(result.points) if result.points else "")
     return "\n".join(part for part in parts if part)

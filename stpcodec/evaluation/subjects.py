@@ -135,9 +135,7 @@ def measure_subject(
         decoded = time.perf_counter()
         with VideoReader(clip.path, warn=_ignore) as source, VideoReader(raw_path, warn=_ignore) as result:
             figures = measure_quality(source, result, clip.info, instruments)
-        problems = (
-            [] if coded.pts == clip.pts else [f"stored times differ from the source's: {_first(coded, clip)}"]
-        )
+        problems = [] if coded.pts == clip.pts else [f"stored times differ from the source's: {_first(coded, clip)}"]
         if check_video:
             subject.decode(coded_path, video_path, cheap=True)
             problems += _video_problems(video_path, clip)

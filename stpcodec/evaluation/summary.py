@@ -118,13 +118,9 @@ def _curve(points: Sequence[Point], codec: str, metric: Metric) -> list[tuple[fl
     return [(rate, quality) for rate, quality in pairs if quality is not None]
 
 
-def comparisons(
-    points: Sequence[Point], *, models: Sequence[str], anchors: Sequence[str]
-) -> list[Comparison]:
+def comparisons(points: Sequence[Point], *, models: Sequence[str], anchors: Sequence[str]) -> list[Comparison]:
     """Every model against every anchor and against `dct`, and every anchor against those named before it."""
-    pairs = [
-        (test, anchor) for test in models for anchor in (*anchors, *(["dct"] if "dct" in models else []))
-    ]
+    pairs = [(test, anchor) for test in models for anchor in (*anchors, *(["dct"] if "dct" in models else []))]
     pairs += [(test, anchor) for n, test in enumerate(anchors) for anchor in anchors[:n]]
     return [
         compare(points, test=test, anchor=anchor, metric=metric)
@@ -147,9 +143,7 @@ def violations(points: Iterable[Point], models: Sequence[str]) -> list[str]:
         for lower, higher in pairwise(ordered):
             where = f"{lower.clip}: {lower.codec}: from quality {lower.setting} to {higher.setting}"
             if not higher.payload_bytes > lower.payload_bytes:
-                found.append(
-                    f"{where} the size goes from {lower.payload_bytes} to {higher.payload_bytes} bytes"
-                )
+                found.append(f"{where} the size goes from {lower.payload_bytes} to {higher.payload_bytes} bytes")
             if not higher.psnr_yuv > lower.psnr_yuv:
                 found.append(f"{where} PSNR goes from {lower.psnr_yuv:.3f} to {higher.psnr_yuv:.3f} dB")
     return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stpcodec.errors import StpError, UsageError
-from stpcodec.evaluation.anchors import Anchor, AnchorPoint, anchor_version, measure_anchor
+from stpcodec.evaluation.anchors import AnchorPoint, anchor_version, measure_anchor
 from stpcodec.evaluation.bd_rate import load_pchip
 from stpcodec.evaluation.clips import Clip, open_clip
 from stpcodec.evaluation.exhibit import Exhibit, choose, planes_path
@@ -18,7 +18,7 @@ from stpcodec.evaluation.plan import Plan, Result
 from stpcodec.evaluation.points import Key, Point, PointFile
 from stpcodec.evaluation.quality import PSNR_ONLY, Instruments, Quality
 from stpcodec.evaluation.report import write_report
-from stpcodec.evaluation.subjects import Subject, SubjectPoint, measure_subject
+from stpcodec.evaluation.subjects import SubjectPoint, measure_subject
 from stpcodec.evaluation.summary import comparisons, violations
 from stpcodec.evaluation.traces import Trace, TraceFile, trace_of, traces_beside
 from stpcodec.video.frames import Frame
@@ -188,14 +188,19 @@ class _ClipSweep:
     def _measure(
         self, codec: str, setting: int, instruments: Instruments = PSNR_ONLY, *, check_video: bool
     ) -> SubjectPoint | AnchorPoint:
-        coder = next(c for c in (*self.plan.subjects, *self.plan.anchors) if c.name == codec)
-        if isinstance(coder, Anchor):
-            with VideoReader(self.clip.path, warn=_ignore) as reader:
-                return measure_anchor(coder, self.clip.info, reader, crf=setting, instruments=instruments)
-        subject: Subject = coder
-        return measure_subject(
-            subject, self.clip, quality=setting, folder=self.folder, check_video=check_video, instruments=instruments
-        )
+        for subject in self.plan.subjects:
+            if subject.name == codec:
+                return measure_subject(
+                    subject,
+                    self.clip,
+                    quality=setting,
+                    folder=self.folder,
+                    check_video=check_video,
+                    instruments=instruments,
+                )
+        anchor = next(anchor for anchor in self.plan.anchors if anchor.name == codec)
+        with VideoReader(self.clip.path, warn=_ignore) as reader:
+            return measure_anchor(anchor, self.clip.info, reader, crf=setting, instruments=instruments)
 
     def _original(self, numbers: tuple[int, ...]) -> tuple[Frame, ...]:
         window = window_of(self.clip.info.width, self.clip.info.height)

@@ -97,9 +97,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
         for row in rows
     ]
     rule = (
-        "|"
-        + "|".join("-" * (width + 1) + ("-" if column == 0 else ":") for column, width in enumerate(widths))
-        + "|"
+        "|" + "|".join("-" * (width + 1) + ("-" if column == 0 else ":") for column, width in enumerate(widths)) + "|"
     )
     return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
 

@@ -73,7 +73,7 @@ def packets(
 
 def _read(pipe: IO[bytes] | None, seconds: dict[str, float]) -> Generator[Packet, None, None]:
     started = time.perf_counter()
-    with av.open(pipe, format="vvc", options=_NO_PROBING) as container:
+    with av.open(pipe, "r", format="vvc", options=_NO_PROBING) as container:
         coded = (packet for packet in container.demux(video=0) if packet.size)
         for number, packet in enumerate(coded):
             packet.pts = packet.dts = number
@@ -105,13 +105,14 @@ class _Feeder(threading.Thread):
             self.error = error
 
 
-def even_planes(frame: Frame) -> tuple[Plane, Plane, Plane]:
+def even_planes(frame: Frame) -> tuple[NDArray, NDArray, NDArray]:
     """Luma padded to even sides by one repeated row or column; chroma has its size already."""
     height, width = frame.y.shape
-    y = np.pad(frame.y, ((0, height % 2), (0, width % 2)), mode="edge") if height % 2 or width % 2 else frame.y
-    return y, frame.u, frame.v
+    if height % 2 == width % 2 == 0:
+        return frame.y, frame.u, frame.v
+    return np.pad(frame.y, ((0, height % 2), (0, width % 2)), mode="edge"), frame.u, frame.v
 
 
-def eight_bits(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
+def eight_bits(samples: Plane) -> NDArray[np.uint8]:
     """Ten bits rounded to eight."""
     return np.minimum((samples + 2) >> 2, 255).astype(np.uint8)

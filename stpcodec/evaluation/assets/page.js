@@ -59,19 +59,19 @@ function ticks(low, high, count) {
   return found;
 }
 
-function framePlot(title, curves, count, logarithmic, hover) {
+function framePlot(title, curves, count, steps, hover) {
   const [width, height, left, right, top, bottom] = [640, 230, 46, 8, 24, 34];
-  const shape = (v) => (logarithmic ? Math.log10(Math.max(v, 0.001)) : v);
+  const shape = (v) => (steps ? Math.log10(Math.max(v, 0.001)) : v);
   const values = curves.flatMap((c) => c.values.map(shape));
   let low = Math.min(...values), high = Math.max(...values);
   const room = 0.06 * (high - low) || 0.5;
   low -= room; high += room;
-  const x = (frame) => left + (width - left - right) * (count > 1 ? frame / (count - 1) : 0.5);
+  const x = (frame) => left + (width - left - right) * (frame + 0.5) / count;
   const y = (value) => height - bottom - (height - top - bottom) * (shape(value) - low) / (high - low);
   const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title });
   picture.append(svg("text", { class: "title", x: left, y: 14 }, title));
   let marks = ticks(low, high, 5);
-  if (logarithmic) {
+  if (steps) {  // bits: logarithmic, and level over the frame they belong to
     marks = [];
     for (let p = Math.floor(low); p <= high; p++) for (const m of [1, 2, 5]) marks.push(m * 10 ** p);
     marks = marks.filter((v) => shape(v) >= low && shape(v) <= high);
@@ -85,8 +85,11 @@ function framePlot(title, curves, count, logarithmic, hover) {
     picture.append(svg("text", { x: x(frame), y: height - bottom + 16, "text-anchor": "middle" }, frame.toString()));
   picture.append(svg("text", { x: (left + width - right) / 2, y: height - 3, "text-anchor": "middle" }, "frame"));
   for (const curve of [...curves].reverse()) {
-    const path = curve.values.map((v, n) => `${n ? "L" : "M"}${x(n).toFixed(1)} ${y(v).toFixed(1)}`).join("");
-    const group = svg("g", { class: "c" + curve.colour });
+    const path = curve.values.map((v, n) => {
+      const start = (n ? "L" : "M") + x(steps ? n - 0.5 : n).toFixed(1) + " " + y(v).toFixed(1);
+      return steps ? start + "H" + x(n + 0.5).toFixed(1) : start;
+    }).join("");
+    const group = svg("g", { class: `c${curve.colour}${curve.model ? " ours" : ""}` });
     group.append(svg("path", { d: path }));
     picture.append(group);
   }
@@ -95,7 +98,7 @@ function framePlot(title, curves, count, logarithmic, hover) {
   picture.addEventListener("pointermove", (event) => {
     const box = picture.getBoundingClientRect();
     const along = ((event.clientX - box.left) / box.width * width - left) / (width - left - right);
-    hover(Math.max(0, Math.min(count - 1, Math.round(along * (count - 1)))));
+    hover(Math.max(0, Math.min(count - 1, Math.floor(along * count))));
   });
   picture.addEventListener("pointerleave", () => hover(null));
   picture.showGuide = (frame) => {
@@ -115,7 +118,7 @@ function showFrames(place, clip) {
   const draw = (index) => {
     const chosen = atRate(codecs, settings[index]);
     const curves = chosen.map(({ codec, point }) => ({
-      colour: codec.colour, name: `${codec.name} ${point.setting}`, point,
+      colour: codec.colour, model: codec.model, name: `${codec.name} ${point.setting}`, point,
       psnr: point.frame_psnr, bits: point.spans.length ? kilobits(point.spans) : [],
     }));
     const tell = (frame) => {
@@ -129,10 +132,10 @@ function showFrames(place, clip) {
       for (const plot of plots.children) plot.showGuide(frame);
     };
     plots.replaceChildren(framePlot("PSNR 6:1:1 of every frame, dB",
-      curves.map((c) => ({ colour: c.colour, values: c.psnr })), clip.frames, false, tell));
+      curves.map((c) => ({ ...c, values: c.psnr })), clip.frames, false, tell));
     const withBits = curves.filter((c) => c.bits.length);
     if (withBits.length) plots.append(framePlot("kbit of every frame (a chunk's are spread evenly over its frames)",
-      withBits.map((c) => ({ colour: c.colour, values: c.bits })), clip.frames, true, tell));
+      withBits.map((c) => ({ ...c, values: c.bits })), clip.frames, true, tell));
     tell(null);
   };
   const middle = Math.floor((settings.length - 1) / 2);
@@ -148,7 +151,7 @@ function showViewer(place, clip) {
     place.append(element("p", {}, "No pictures: the size budget of this page is too small for them."));
     return;
   }
-  const state = { left: viewer.sides.length > 1 ? 1 : 0, right: 0, frame: 0, zoom: 1, edge: 0.5 };
+  const state = { left: viewer.sides.length > 1 ? 1 : 0, right: 0, frame: 0, zoom: viewer.width <= 400 ? 2 : 1 };
   if (viewer.sides.length > 2) state.right = viewer.sides.findIndex((s, n) => n > 1 && isAnchor(s));
   if (state.right < 0) state.right = 0;
   function isAnchor(side) { return side.codec !== null && !clip.codecs.find((c) => c.name === side.codec).model; }
@@ -168,10 +171,10 @@ function showViewer(place, clip) {
   const leftLabel = element("span"), rightLabel = element("span");
   const labels = element("div", { class: "labels" }, leftLabel, rightLabel);
   const move = (to) => {
-    state.edge = Math.max(0, Math.min(1, to));
-    over.style.clipPath = `inset(0 ${100 * (1 - state.edge)}% 0 0)`;
-    edge.style.left = `${100 * state.edge}%`;
-    slider.value = Math.round(1000 * state.edge);
+    const place = Math.max(0, Math.min(1, to));
+    over.style.clipPath = `inset(0 ${100 * (1 - place)}% 0 0)`;
+    edge.style.left = `${100 * place}%`;
+    slider.value = Math.round(1000 * place);
   };
   const draw = () => {
     over.src = viewer.pictures[state.left][state.frame];
@@ -181,7 +184,8 @@ function showViewer(place, clip) {
     wipe.style.width = `${viewer.width * state.zoom}px`;
     wipe.style.height = `${viewer.height * state.zoom}px`;
     wipe.classList.toggle("sharp", state.zoom > 1);
-    slider.style.width = labels.style.width = `${viewer.width * state.zoom}px`;
+    slider.style.width = `${viewer.width * state.zoom}px`;
+    labels.style.width = `${Math.max(560, viewer.width * state.zoom)}px`;
     frames.forEach((button, n) => button.setAttribute("aria-pressed", n === state.frame));
   };
   const drag = (event) => {
@@ -198,7 +202,7 @@ function showViewer(place, clip) {
     select("left", names, state.left, (n) => { state.left = n; draw(); }),
     select("right", names, state.right, (n) => { state.right = n; draw(); }),
     element("span", {}, element("label", {}, "frame "), ...frames),
-    select("zoom", zooms.map((z) => `${z}×`), 0, (n) => { state.zoom = zooms[n]; draw(); })),
+    select("zoom", zooms.map((z) => `${z}×`), zooms.indexOf(state.zoom), (n) => { state.zoom = zooms[n]; draw(); })),
     labels, element("div", { class: "stage" }, wipe), slider,
     element("p", {}, (viewer.quality === null ? "Pictures are inlined without loss."
       : `Pictures are inlined as WebP of quality ${viewer.quality}, to stay within the page's size: look for blocks, blur and smear, not for fine noise.`)
