@@ -138,6 +138,11 @@ class PointFile:
         return Point(**values)
 
 
+def as_stored(point: Point) -> Point:
+    """The point as it would be read again, so that a resumed run comes to the very same figures."""
+    return Point(**{name: _value(name, _text(getattr(point, name))) for name in COLUMNS})
+
+
 def write_points(path: Path, points: Iterable[Point]) -> None:
     """A table of exactly these points; an older one is replaced at once."""
     unfinished = path.with_name(path.name + ".part")

@@ -15,7 +15,7 @@ from stpcodec.evaluation.exhibit import Exhibit, choose, planes_path
 from stpcodec.evaluation.perceptual import has_ms_ssim, load_ms_ssim
 from stpcodec.evaluation.pictures import Album, cut, fit, frames_shown, load_planes, save_planes, window_of
 from stpcodec.evaluation.plan import Plan, Result
-from stpcodec.evaluation.points import Key, Point, PointFile
+from stpcodec.evaluation.points import Key, Point, PointFile, as_stored
 from stpcodec.evaluation.quality import PSNR_ONLY, Instruments, Quality
 from stpcodec.evaluation.report import write_report
 from stpcodec.evaluation.subjects import SubjectPoint, measure_subject
@@ -179,7 +179,7 @@ class _ClipSweep:
             measured = self._measure(codec, setting, instruments, check_video=check)
         except StpError as error:
             return str(error) if self.clip.name in str(error) else f"{self.clip.name}: {error}"
-        point = _point(self.clip, codec, version, setting, measured)
+        point = as_stored(_point(self.clip, codec, version, setting, measured))
         spans = measured.spans if isinstance(measured, AnchorPoint) else measured.coded.spans
         for store in stores:
             store.add(point, trace_of(measured.quality, spans))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stpcodec.errors import InputError
@@ -29,7 +29,13 @@ class Trace:
 
 
 def trace_of(quality: Quality, spans: Sequence[Span]) -> Trace:
-    return Trace(quality.frame_psnr, tuple(spans), quality.frame_ms_ssim, quality.frame_vmaf)
+    """With as many digits as are worth keeping."""
+    return Trace(
+        _rounded(quality.frame_psnr, 4),
+        tuple(spans),
+        _rounded(quality.frame_ms_ssim, 6) if quality.frame_ms_ssim is not None else None,
+        _rounded(quality.frame_vmaf, 4) if quality.frame_vmaf is not None else None,
+    )
 
 
 def traces_beside(points: Path) -> Path:
@@ -54,8 +60,7 @@ class TraceFile:
 
     def add(self, key: Key, trace: Trace) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        entry: dict[str, object] = {"key": key, "psnr": _rounded(trace.psnr), "spans": trace.spans}
-        entry |= {"ms_ssim": _rounded(trace.ms_ssim, 6), "vmaf": _rounded(trace.vmaf)}
+        entry = {"key": key, **asdict(trace)}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, separators=(",", ":")) + "\n")
             file.flush()
@@ -81,8 +86,8 @@ class TraceFile:
                 raise InputError(f"{self.path}: line {number} is damaged ({error}); remove it") from None
 
 
-def _rounded(values: Sequence[float] | None, digits: int = 4) -> list[float] | None:
-    return [round(value, digits) for value in values] if values is not None else None
+def _rounded(values: Sequence[float], digits: int) -> tuple[float, ...]:
+    return tuple(round(value, digits) for value in values)
 
 
 def _tuple(values: list[float] | None) -> tuple[float, ...] | None:
