@@ -16,7 +16,7 @@ stpcodec bench sample_videos --out report/
 
 stpcodec bench a.mkv b.mkv --models mine.safetensors,dct --anchors x264,vvenc --qualities 20,50,80
 
-Needs pip install 'stpcodec[bench]'."""
+Needs the extra `bench` of the package."""
 
 
 def bench(

@@ -221,7 +221,7 @@ def test_what_is_not_available_is_said_in_the_report(
         (["CLIP", "--qualities", "high"], 2, "whole numbers"),
         (["CLIP", "--anchors", "vp7"], 2, "anchor 'vp7': there are x264, x265, svtav1, vvenc"),
         (["CLIP", "--metrics", "ssim"], 2, "there are ms-ssim, vmaf"),
-        (["CLIP", "--models", "nothing-like-it"], 6, "nothing-like-it"),
+        (["CLIP", "--models", "nothing-like-it", "--anchors", "x264"], 6, "nothing-like-it"),
         (["NOT-A-VIDEO", "--models", "", "--anchors", "x264"], 3, "notes.mkv"),
     ],
 )
