@@ -7,20 +7,24 @@ STAMP := $(VENV)/.ready
 DEMO_CLIP ?= sample_videos/flight.mp4
 DEMO_QUALITY ?= 50
 DEMO_OUT := runs/demo
+BENCH_OUT := runs/bench
+# Few enough for about five minutes on two cores; `stpcodec bench CLIPS` without options measures everything.
+BENCH_OPTIONS ?= --frames 25 --qualities 20,50,80
 
 # torch is pinned and installed before the package, so that the package's open range does not fetch another
 # (on Linux: CUDA) build over the one that pip was pointed at.
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo bench test lint clean
 
 help:
 	@echo "make demo   encode and decode a sample clip, print sizes, bits per pixel, PSNR and times"
+	@echo "make bench  our models against other codecs on sample_videos: $(BENCH_OUT)/report.html, about 5 minutes"
 	@echo "make test   the test suite"
 	@echo "make lint   ruff and mypy"
 	@echo "make setup  only the environment ($(VENV))"
-	@echo "make clean  remove $(DEMO_OUT) and caches (not $(VENV))"
+	@echo "make clean  remove $(DEMO_OUT), $(BENCH_OUT) and caches (not $(VENV))"
 
 setup: $(STAMP)
 
@@ -40,6 +44,9 @@ demo: $(STAMP)
 	$(BIN)/stpcodec decode $(DEMO_OUT)/demo.stp $(DEMO_OUT)/demo.mp4 --overwrite
 	@ls -l $(DEMO_CLIP) $(DEMO_OUT)/demo.stp $(DEMO_OUT)/demo.mp4
 
+bench: $(STAMP)
+	$(BIN)/stpcodec bench sample_videos --out $(BENCH_OUT) $(BENCH_OPTIONS)
+
 test: $(STAMP)
 	$(BIN)/python -m pytest
 
@@ -48,4 +55,4 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(DEMO_OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(DEMO_OUT) $(BENCH_OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,6 +24,7 @@ import typer
 
 from stpcodec import __version__
 from stpcodec.cli import console
+from stpcodec.cli.bench import bench
 from stpcodec.cli.decode import decode
 from stpcodec.cli.encode import encode
 from stpcodec.cli.info import info
@@ -44,7 +45,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (encode, decode, info, verify, train):
+for verb in (encode, decode, info, verify, bench, train):
     app.command()(verb)
 
 

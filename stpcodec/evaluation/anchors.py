@@ -1,7 +1,7 @@
-"""Other codecs on the very same frames: libx264, libx265 and SVT-AV1 through PyAV.
+"""Other codecs on the very same frames: libx264, libx265 and SVT-AV1 through PyAV, VVenC through `vvenc`.
 
-Presets are what people use (`medium`, SVT-AV1's 6), everything else stays at its default: GOP, B-frames,
-psycho-visual tuning. Rate is the bytes of the coded video packets, without any container. x264 and x265 also
+Presets are what people use (`medium`, SVT-AV1's 6, VVenC's `fast`), everything else stays at its default: GOP,
+B-frames, psycho-visual tuning. Rate is the bytes of the coded video packets, without any container. x264 and x265 also
 put a text about themselves into the first packet (675 and 2,329 bytes: up to half of a short clip at a low
 rate). It holds no picture, so it is counted apart and not charged to them.
 """
@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
@@ -20,11 +21,15 @@ import av
 import numpy as np
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
-from numpy.typing import NDArray
 
 from stpcodec.errors import UsageError
-from stpcodec.evaluation.metrics import Psnr, PsnrMeter
-from stpcodec.video.frames import Frame, VideoInfo
+from stpcodec.evaluation import vvenc
+from stpcodec.evaluation.ffmpeg import with_encoder
+from stpcodec.evaluation.metrics import Psnr
+from stpcodec.evaluation.quality import PSNR_ONLY, Instruments, Quality, QualityMeter
+from stpcodec.evaluation.traces import Span
+from stpcodec.evaluation.vvenc import even_planes
+from stpcodec.video.frames import Frame, Plane, VideoInfo
 from stpcodec.video.pixels import TARGET_BY_DEPTH, PlaneReader, picture_from_planes
 
 DEFAULT_RATE = Fraction(25)
@@ -32,13 +37,14 @@ DEFAULT_RATE = Fraction(25)
 
 @dataclass(frozen=True)
 class Anchor:
-    """A codec with its settings. `crf`: the values that make its curve, from good to small."""
+    """A codec with its settings. `crf`: the values that make its curve, from good to small, of the option `knob`."""
 
     name: str
     encoder: str
     decoder: str
     options: tuple[tuple[str, str], ...]
     crf: tuple[int, ...]
+    knob: str = "crf"
 
 
 # One thread each: frame threads change what an encoder writes, and a figure must not depend on the machine.
@@ -60,19 +66,28 @@ ANCHORS = {
             (("preset", "6"), ("svtav1-params", "lp=1")),
             (22, 30, 38, 46, 54, 62),
         ),
+        Anchor("vvenc", "libvvenc", "vvc", (("preset", "fast"),), (22, 27, 32, 37, 42, 47), knob="qp"),
     )
 }
 
 
 @dataclass(frozen=True)
 class AnchorPoint:
-    """One encode. payload_bytes: the rate; message_bytes: on top of it, the encoder's text about itself."""
+    """One encode. payload_bytes: the rate; message_bytes: on top of it, the encoder's text about itself.
+
+    spans: (1, bytes) of every frame in order of display.
+    """
 
     payload_bytes: int
     message_bytes: int
-    psnr: Psnr
+    quality: Quality
+    spans: tuple[Span, ...]
     encode_seconds: float
     decode_seconds: float
+
+    @property
+    def psnr(self) -> Psnr:
+        return self.quality.psnr
 
 
 def find_anchor(name: str) -> Anchor:
@@ -82,45 +97,66 @@ def find_anchor(name: str) -> Anchor:
     return ANCHORS[name]
 
 
-def measure_anchor(anchor: Anchor, info: VideoInfo, frames: Iterable[Frame], *, crf: int) -> AnchorPoint:
+def anchor_version(anchor: Anchor) -> str:
+    """Of the library that encodes. A cached point of another version is measured again.
+
+    Raises NotAvailable: this installation cannot encode with it.
+    """
+    if anchor.encoder == vvenc.ENCODER:
+        return f"ffmpeg {with_encoder(vvenc.ENCODER).version}"
+    return f"PyAV {av.__version__}"
+
+
+def measure_anchor(
+    anchor: Anchor, info: VideoInfo, frames: Iterable[Frame], *, crf: int, instruments: Instruments = PSNR_ONLY
+) -> AnchorPoint:
     """Encode, decode at once and measure, holding only the frames that are still inside the encoder.
 
     Frames are numbered one by one at the clip's mean rate; odd sizes are padded by one repeated row or
     column, which is cropped again before measuring.
 
-    Raises UsageError when the encoder cannot take the clip.
+    Raises:
+        UsageError: the encoder cannot take the clip.
+        NotAvailable: this installation does not have the encoder.
     """
-    encoder, decoder = _encoder(anchor, info, crf), _decoder(anchor)
-    meter = PsnrMeter(info.bit_depth)
     waiting: deque[Frame] = deque()
-    total = messages = 0
     seconds = {"encode": 0.0, "decode": 0.0}
-    packets = _packets(encoder, info, frames, waiting, seconds)
-    planes: PlaneReader | None = None
-    for packet in _and_flush(packets):
-        if packet is not None:
-            total += packet.size
-            messages += message_bytes(bytes(packet), anchor.decoder)
-        started = time.perf_counter()
-        pictures = decoder.decode(packet)
-        seconds["decode"] += time.perf_counter() - started
-        for picture in pictures:
-            planes = planes or PlaneReader(picture)
-            y, u, v = planes.planes(picture)
-            reference = waiting.popleft()
-            (height, width), (small_height, small_width) = reference.y.shape, reference.u.shape
-            meter.add(
-                reference,
-                Frame(
-                    y[:height, :width],
-                    u[:small_height, :small_width],
-                    v[:small_height, :small_width],
-                    pts=reference.pts,
-                ),
-            )
-    if waiting:
-        raise UsageError(f"{anchor.name} crf {crf}: {len(waiting)} frames never came out of the decoder")
-    return AnchorPoint(total - messages, messages, meter.result(), seconds["encode"], seconds["decode"])
+    with (
+        closing(_coded(anchor, info, frames, crf, waiting, seconds)) as packets,
+        QualityMeter(info, instruments) as meter,
+    ):
+        decoder, planes = _decoder(anchor), None
+        sizes: dict[int, int] = {}
+        order: list[int] = []
+        messages = 0
+        for packet in _and_flush(packets):
+            if packet is not None:
+                about_itself = message_bytes(bytes(packet), anchor.decoder)
+                messages += about_itself
+                sizes[packet.pts or 0] = packet.size - about_itself
+            started = time.perf_counter()
+            pictures = decoder.decode(packet)
+            seconds["decode"] += time.perf_counter() - started
+            for picture in pictures:
+                planes = planes or PlaneReader(picture)
+                reference = waiting.popleft()
+                meter.add(reference, _like(reference, planes.planes(picture), info.bit_depth))
+                order.append(picture.pts or 0)
+        if waiting:
+            raise UsageError(f"{anchor.name} {anchor.knob} {crf}: {len(waiting)} frames never came out of the decoder")
+        quality = meter.result()
+    spans = tuple((1, sizes.get(number, 0)) for number in order)
+    return AnchorPoint(sum(sizes.values()), messages, quality, spans, seconds["encode"], seconds["decode"])
+
+
+def _like(reference: Frame, planes: tuple[Plane, Plane, Plane], bit_depth: int) -> Frame:
+    """Decoded planes without the padding, and with the clip's bit depth if the codec knows 10 bits only."""
+    cropped: list[Plane] = []
+    for samples, wanted in zip(planes, (reference.y, reference.u, reference.v), strict=True):
+        samples = samples[: wanted.shape[0], : wanted.shape[1]]
+        cropped.append(vvenc.eight_bits(samples) if bit_depth == 8 and samples.dtype == np.uint16 else samples)
+    y, u, v = cropped
+    return Frame(y, u, v, pts=reference.pts)
 
 
 def message_bytes(packet: bytes, codec: str) -> int:
@@ -163,7 +199,7 @@ def _encoder(anchor: Anchor, info: VideoInfo, crf: int) -> VideoCodecContext:
     context.thread_count = 1
     context.color_range, context.colorspace = info.color_range, info.color_space
     context.color_primaries, context.color_trc = info.color_primaries, info.color_transfer
-    context.options = {**dict(anchor.options), "crf": str(crf)}
+    context.options = {**dict(anchor.options), anchor.knob: str(crf)}
     return context
 
 
@@ -173,18 +209,25 @@ def _decoder(anchor: Anchor) -> VideoCodecContext:
     return context
 
 
-def _packets(
-    encoder: VideoCodecContext,
+def _coded(
+    anchor: Anchor,
     info: VideoInfo,
     frames: Iterable[Frame],
+    crf: int,
     waiting: deque[Frame],
     seconds: dict[str, float],
-) -> Iterator[Packet]:
-    """Coded packets; every frame that went in is added to `waiting`."""
+) -> Generator[Packet, None, None]:
+    """Coded packets; every frame that went in is added to `waiting`. pts: what the decoded picture will have."""
+    if anchor.encoder == vvenc.ENCODER:
+        options = [*anchor.options, (anchor.knob, str(crf))]
+        rate = info.average_rate or DEFAULT_RATE
+        yield from vvenc.packets(with_encoder(vvenc.ENCODER), info, rate, frames, options, waiting, seconds)
+        return
+    encoder = _encoder(anchor, info, crf)
     pixel_format = TARGET_BY_DEPTH[info.bit_depth]
     for number, frame in enumerate(frames):
         waiting.append(frame)
-        picture = picture_from_planes(*_even(frame), pixel_format)
+        picture = picture_from_planes(*even_planes(frame), pixel_format)
         picture.pts, picture.time_base = number, encoder.time_base
         started = time.perf_counter()
         try:
@@ -201,16 +244,6 @@ def _packets(
     yield from packets
 
 
-def _and_flush(packets: Iterator[Packet]) -> Iterator[Packet | None]:
+def _and_flush(packets: Iterable[Packet]) -> Iterator[Packet | None]:
     yield from packets
     yield None
-
-
-def _even(frame: Frame) -> tuple[NDArray, NDArray, NDArray]:
-    height, width = frame.y.shape
-    y = (
-        np.pad(frame.y, ((0, height % 2), (0, width % 2)), mode="edge")
-        if height % 2 or width % 2
-        else frame.y
-    )
-    return y, frame.u, frame.v

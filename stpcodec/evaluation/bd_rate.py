@@ -45,7 +45,7 @@ def bd_rate(anchor: Iterable[tuple[float, float]], test: Iterable[tuple[float, f
         NoOverlap: no common range of quality, or fewer than two usable points in a curve.
         UsageError: a rate that is not positive, or scipy is not installed.
     """
-    pchip = _pchip()
+    pchip = load_pchip()
     anchor_points, anchor_dropped = _curve(anchor)
     test_points, test_dropped = _curve(test)
     low = max(anchor_points[0][1], test_points[0][1])
@@ -56,8 +56,7 @@ def bd_rate(anchor: Iterable[tuple[float, float]], test: Iterable[tuple[float, f
             f"{anchor_points[-1][1]:.2f}, test {test_points[0][1]:.2f} to {test_points[-1][1]:.2f}"
         )
     means = [
-        pchip([q for _, q in points], [math.log(rate) for rate, _ in points]).integrate(low, high)
-        / (high - low)
+        pchip([q for _, q in points], [math.log(rate) for rate, _ in points]).integrate(low, high) / (high - low)
         for points in (anchor_points, test_points)
     ]
     union = max(anchor_points[-1][1], test_points[-1][1]) - min(anchor_points[0][1], test_points[0][1])
@@ -86,7 +85,7 @@ def _curve(points: Iterable[tuple[float, float]]) -> tuple[list[tuple[float, flo
     return kept, len(ordered) - len(kept)
 
 
-def _pchip() -> type:
+def load_pchip() -> type:
     try:
         from scipy.interpolate import PchipInterpolator
     except ImportError:

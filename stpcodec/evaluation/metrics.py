@@ -67,17 +67,20 @@ class Psnr:
 
 @dataclass
 class PsnrMeter:
-    """Collects a clip frame by frame, in constant memory but for one float a frame."""
+    """Collects a clip frame by frame, in constant memory but for two floats a frame."""
 
     bit_depth: int = 8
     luma_db: list[float] = field(default_factory=list)
     """PSNR of the luma of every frame so far."""
+    yuv_db: list[float] = field(default_factory=list)
+    """The same, 6:1:1."""
     _frame_sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PLANES, 0.0))
     _squared: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PLANES, 0))
     _samples: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PLANES, 0))
 
     def add(self, reference: Planes, decoded: Planes) -> None:
         """Raises VerificationFailed when the two frames are not of one size."""
+        frame_db: dict[str, float] = {}
         for name in PLANES:
             ours, theirs = getattr(decoded, name), getattr(reference, name)
             if ours.shape != theirs.shape:
@@ -87,10 +90,10 @@ class PsnrMeter:
             error = squared_error(theirs, ours)
             self._squared[name] += error
             self._samples[name] += theirs.size
-            db = psnr_db(error / theirs.size, self._peak)
-            self._frame_sums[name] += db
-            if name == "y":
-                self.luma_db.append(db)
+            frame_db[name] = psnr_db(error / theirs.size, self._peak)
+            self._frame_sums[name] += frame_db[name]
+        self.luma_db.append(frame_db["y"])
+        self.yuv_db.append(weighted(frame_db))
 
     def result(self) -> Psnr:
         """Raises VerificationFailed when no frame was added."""
@@ -106,16 +109,27 @@ class PsnrMeter:
         return (1 << self.bit_depth) - 1
 
 
-def measure(reference: Iterable[Planes], decoded: Iterable[Planes], *, bit_depth: int) -> Psnr:
-    """PSNR of a decoded clip against its reference.
+class Meter(Protocol):
+    """Whatever looks at a clip and what was decoded from it, frame by frame."""
+
+    def add(self, reference: Planes, decoded: Planes, /) -> None: ...
+
+
+def compare_all(reference: Iterable[Planes], decoded: Iterable[Planes], meter: Meter) -> None:
+    """Show `meter` every pair of frames.
 
     Raises:
         VerificationFailed: the clips differ in length or size; a frame lost is an error, not a lower figure.
     """
-    meter = PsnrMeter(bit_depth)
-    for theirs, ours in zip_longest(reference, decoded):
+    for count, (theirs, ours) in enumerate(zip_longest(reference, decoded)):
         if theirs is None or ours is None:
             short = "decoded clip" if ours is None else "reference"
-            raise VerificationFailed(f"the {short} ends after {len(meter.luma_db)} frames, the other goes on")
+            raise VerificationFailed(f"the {short} ends after {count} frames, the other goes on")
         meter.add(theirs, ours)
+
+
+def measure(reference: Iterable[Planes], decoded: Iterable[Planes], *, bit_depth: int) -> Psnr:
+    """PSNR of a decoded clip against its reference; raises as `compare_all` does."""
+    meter = PsnrMeter(bit_depth)
+    compare_all(reference, decoded, meter)
     return meter.result()

@@ -13,7 +13,9 @@ import stpcodec
 from stpcodec.container import StpReader
 from stpcodec.errors import VerificationFailed
 from stpcodec.evaluation.clips import Clip
-from stpcodec.evaluation.metrics import Psnr, measure
+from stpcodec.evaluation.metrics import Psnr
+from stpcodec.evaluation.quality import PSNR_ONLY, Instruments, Quality, measure_quality
+from stpcodec.evaluation.traces import Span
 from stpcodec.video.reader import VideoReader
 
 # The check of the written video looks at times, not at pixels.
@@ -22,11 +24,15 @@ _CHEAP = {"crf": "40", "preset": "ultrafast"}
 
 @dataclass(frozen=True)
 class Coded:
-    """What an encode wrote. payload_bytes: the file without other streams; pts: as stored."""
+    """What an encode wrote. payload_bytes: the file without other streams; pts: as stored.
+
+    spans: (frames, bytes) of every chunk.
+    """
 
     file_bytes: int
     payload_bytes: int
     pts: tuple[int, ...]
+    spans: tuple[Span, ...] = ()
 
 
 class Subject(Protocol):
@@ -76,8 +82,10 @@ class StpCodec:
         )
         size = target.stat().st_size
         with StpReader(target) as stream:
-            pts = [p for number in range(len(stream.segments)) for p in stream.read_segment(number).pts]
-        return Coded(size, size - report.sidecar_bytes, tuple(pts))
+            segments = [stream.read_segment(number) for number in range(len(stream.segments))]
+        pts = tuple(p for segment in segments for p in segment.pts)
+        spans = tuple((c.frame_count, sum(map(len, c.streams))) for segment in segments for c in segment.chunks)
+        return Coded(size, size - report.sidecar_bytes, pts, spans)
 
     def decode(self, source: Path, target: Path, *, cheap: bool = False) -> None:
         options = _CHEAP if cheap else None
@@ -91,14 +99,24 @@ class SubjectPoint:
     """One encode and decode of one clip. problem: what does not agree with the source, "" if all does."""
 
     coded: Coded
-    psnr: Psnr
+    quality: Quality
     encode_seconds: float
     decode_seconds: float
     problem: str
 
+    @property
+    def psnr(self) -> Psnr:
+        return self.quality.psnr
+
 
 def measure_subject(
-    subject: Subject, clip: Clip, *, quality: int, folder: Path, check_video: bool
+    subject: Subject,
+    clip: Clip,
+    *,
+    quality: int,
+    folder: Path,
+    check_video: bool,
+    instruments: Instruments = PSNR_ONLY,
 ) -> SubjectPoint:
     """Encode the clip into `folder`, decode it to raw frames, measure these; nothing is left behind.
 
@@ -116,14 +134,12 @@ def measure_subject(
         subject.decode(coded_path, raw_path)
         decoded = time.perf_counter()
         with VideoReader(clip.path, warn=_ignore) as source, VideoReader(raw_path, warn=_ignore) as result:
-            psnr = measure(source, result, bit_depth=clip.info.bit_depth)
-        problems = (
-            [] if coded.pts == clip.pts else [f"stored times differ from the source's: {_first(coded, clip)}"]
-        )
+            figures = measure_quality(source, result, clip.info, instruments)
+        problems = [] if coded.pts == clip.pts else [f"stored times differ from the source's: {_first(coded, clip)}"]
         if check_video:
             subject.decode(coded_path, video_path, cheap=True)
             problems += _video_problems(video_path, clip)
-        return SubjectPoint(coded, psnr, encoded - started, decoded - encoded, "; ".join(problems))
+        return SubjectPoint(coded, figures, encoded - started, decoded - encoded, "; ".join(problems))
     except VerificationFailed as error:
         raise VerificationFailed(f"{clip.name}: {subject.name} quality {quality}: {error}") from error
     finally:

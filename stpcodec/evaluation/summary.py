@@ -13,20 +13,41 @@ from stpcodec.evaluation.points import Point
 
 @dataclass(frozen=True)
 class Metric:
-    """What a BD-rate is taken over. rate and quality of a point; `name` as in tables and JSON."""
+    """What a BD-rate is taken over. rate and quality of a point (None: it has none); `name` as in tables and JSON.
+
+    title: for people. unit: of the quality's axis. headline: has a table and a plot of its own.
+    """
 
     name: str
-    rate: Callable[[Point], float]
-    quality: Callable[[Point], float]
+    title: str
+    unit: str
+    quality: Callable[[Point], float | None]
+    rate: Callable[[Point], float] = lambda p: p.payload_bytes
+    headline: bool = False
 
 
 METRICS = (
-    Metric("psnr_yuv", lambda p: p.payload_bytes, lambda p: p.psnr_yuv),
-    Metric("psnr_y", lambda p: p.payload_bytes, lambda p: p.psnr_y),
-    Metric("clip_psnr_yuv", lambda p: p.payload_bytes, lambda p: p.clip_psnr_yuv),
-    Metric("psnr_yuv_with_messages", lambda p: p.payload_bytes + p.message_bytes, lambda p: p.psnr_yuv),
+    Metric("psnr_yuv", "PSNR 6:1:1, mean over frames", "dB", lambda p: p.psnr_yuv, headline=True),
+    Metric(
+        "ms_ssim_db", "MS-SSIM of luma as -10 log10(1 - mean over frames)", "dB", lambda p: p.ms_ssim_db, headline=True
+    ),
+    Metric("vmaf", "VMAF (vmaf_v0.6.1), mean over frames", "", lambda p: p.vmaf, headline=True),
+    Metric("psnr_y", "PSNR of luma, mean over frames", "dB", lambda p: p.psnr_y),
+    Metric("clip_psnr_yuv", "PSNR 6:1:1 of the error of the whole clip", "dB", lambda p: p.clip_psnr_yuv),
+    Metric(
+        "psnr_yuv_with_messages",
+        "PSNR 6:1:1, mean over frames; encoders' texts about themselves charged",
+        "dB",
+        lambda p: p.psnr_yuv,
+        lambda p: p.payload_bytes + p.message_bytes,
+    ),
 )
 """The first is the one to quote."""
+
+
+def metrics_of(points: Sequence[Point]) -> list[Metric]:
+    """Those that at least one point has."""
+    return [metric for metric in METRICS if any(metric.quality(point) is not None for point in points)]
 
 
 @dataclass(frozen=True)
@@ -47,6 +68,7 @@ class Comparison:
     anchor: str
     metric: str
     clips: tuple[ClipFigure, ...]
+    title: str = ""
 
     def percents(self, group: str | None = None) -> list[float]:
         """BD-rates of the clips that have one, of one group or of all."""
@@ -78,29 +100,31 @@ def compare(points: Sequence[Point], *, test: str, anchor: str, metric: Metric) 
     figures = []
     for clip_hash in dict.fromkeys(p.clip_hash for p in points):
         of_clip = [p for p in points if p.clip_hash == clip_hash]
-        curves = {
-            name: [(metric.rate(p), metric.quality(p)) for p in of_clip if p.codec == name]
-            for name in (anchor, test)
-        }
         name, group = of_clip[0].clip, of_clip[0].group
+        curves = {codec: _curve(of_clip, codec, metric) for codec in (anchor, test)}
+        missing = [codec for codec, curve in curves.items() if not curve]
+        if missing:
+            figures.append(ClipFigure(name, group, None, f"{' and '.join(missing)} without {metric.name}"))
+            continue
         try:
             figures.append(ClipFigure(name, group, bd_rate(curves[anchor], curves[test])))
         except NoOverlap as error:
             figures.append(ClipFigure(name, group, None, str(error)))
-    return Comparison(test, anchor, metric.name, tuple(figures))
+    return Comparison(test, anchor, metric.name, tuple(figures), metric.title)
 
 
-def comparisons(
-    points: Sequence[Point], *, models: Sequence[str], anchors: Sequence[str]
-) -> list[Comparison]:
+def _curve(points: Sequence[Point], codec: str, metric: Metric) -> list[tuple[float, float]]:
+    pairs = [(metric.rate(p), metric.quality(p)) for p in points if p.codec == codec]
+    return [(rate, quality) for rate, quality in pairs if quality is not None]
+
+
+def comparisons(points: Sequence[Point], *, models: Sequence[str], anchors: Sequence[str]) -> list[Comparison]:
     """Every model against every anchor and against `dct`, and every anchor against those named before it."""
-    pairs = [
-        (test, anchor) for test in models for anchor in (*anchors, *(["dct"] if "dct" in models else []))
-    ]
+    pairs = [(test, anchor) for test in models for anchor in (*anchors, *(["dct"] if "dct" in models else []))]
     pairs += [(test, anchor) for n, test in enumerate(anchors) for anchor in anchors[:n]]
     return [
         compare(points, test=test, anchor=anchor, metric=metric)
-        for metric in METRICS
+        for metric in metrics_of(points)
         for test, anchor in pairs
         if test != anchor
     ]
@@ -119,9 +143,7 @@ def violations(points: Iterable[Point], models: Sequence[str]) -> list[str]:
         for lower, higher in pairwise(ordered):
             where = f"{lower.clip}: {lower.codec}: from quality {lower.setting} to {higher.setting}"
             if not higher.payload_bytes > lower.payload_bytes:
-                found.append(
-                    f"{where} the size goes from {lower.payload_bytes} to {higher.payload_bytes} bytes"
-                )
+                found.append(f"{where} the size goes from {lower.payload_bytes} to {higher.payload_bytes} bytes")
             if not higher.psnr_yuv > lower.psnr_yuv:
                 found.append(f"{where} PSNR goes from {lower.psnr_yuv:.3f} to {higher.psnr_yuv:.3f} dB")
     return found

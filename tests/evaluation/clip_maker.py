@@ -9,7 +9,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from stpcodec.evaluation.ffmpeg import NotAvailable, with_encoder, with_filter
 from stpcodec.evaluation.subjects import Coded
 from stpcodec.video.frames import Frame, VideoInfo
 from stpcodec.video.reader import VideoReader
@@ -43,6 +45,15 @@ def write_clip(path: Path, count: int, **size: int) -> Path:
         for frame in moving_frames(count, **size):
             writer.write(frame)
     return path
+
+
+def needs(*, ffmpeg_filter: str = "", ffmpeg_encoder: str = "") -> pytest.MarkDecorator:
+    """Skips where the ffmpeg program of the `bench` extra is missing, or was built without this."""
+    try:
+        with_filter(ffmpeg_filter) if ffmpeg_filter else with_encoder(ffmpeg_encoder)
+    except NotAvailable as error:
+        return pytest.mark.skip(reason=str(error))
+    return pytest.mark.skipif(False, reason="")
 
 
 class StepCodec:

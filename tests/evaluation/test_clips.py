@@ -7,7 +7,7 @@ import pytest
 
 from stpcodec.errors import InputError
 from stpcodec.evaluation.clips import file_hash, group_of, open_clip
-from stpcodec.evaluation.rate_distortion import find_clips
+from stpcodec.evaluation.request import find_clips
 from stpcodec.video.reader import VideoReader
 from tests.evaluation.clip_maker import moving_frames, write_clip
 

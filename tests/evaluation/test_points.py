@@ -24,6 +24,34 @@ def test_points_come_back_as_they_were(tmp_path: Path) -> None:
     assert PointFile(path).points == table.points == [POINT, table.points[1]]
 
 
+def test_figures_that_are_missing_come_back_missing(tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    table = PointFile(path)
+    table.add(replace(POINT, ms_ssim=0.987654, vmaf=None))
+    table.add(replace(POINT, setting=70, ms_ssim=None, vmaf=93.25))
+    assert path.read_text().splitlines()[1].endswith(",0.987654,")
+    assert [(p.ms_ssim, p.vmaf) for p in PointFile(path).points] == [(0.987654, None), (None, 93.25)]
+
+
+def test_a_table_of_before_ms_ssim_is_read_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    PointFile(path).add(POINT)
+    lines = [line.rsplit(",", 2)[0] for line in path.read_text().splitlines()]
+    assert lines[0].endswith(",problem")
+    path.write_text("\n".join(lines) + "\n")
+    table = PointFile(path)
+    assert table.points == [POINT]
+    table.add(replace(POINT, setting=70, vmaf=90.0))
+    assert PointFile(path).points == table.points
+    assert {line.count(",") for line in path.read_text().replace("clip, with", "clip with").splitlines()} == {24}
+
+
+def test_ms_ssim_in_db() -> None:
+    assert POINT.ms_ssim_db is None
+    assert replace(POINT, ms_ssim=0.99).ms_ssim_db == pytest.approx(20)
+    assert replace(POINT, ms_ssim=1.0).ms_ssim_db == 100
+
+
 def test_find_returns_the_newest_of_a_key(tmp_path: Path) -> None:
     table = PointFile(tmp_path / "points.csv")
     table.add(POINT)

@@ -40,6 +40,22 @@ def test_a_clip_without_a_figure_says_why_and_is_not_averaged() -> None:
     assert "1 of 2" in bd_rate_tables([result])
 
 
+def test_every_metric_has_its_figures_and_says_what_it_lacks() -> None:
+    points = curve("x264", "a", rate=100) + curve("stp-s", "a", rate=50)
+    assert {c.metric for c in comparisons(points, models=["stp-s"], anchors=["x264"])} == {
+        "psnr_yuv", "psnr_y", "clip_psnr_yuv", "psnr_yuv_with_messages",
+    }  # fmt: skip
+    points = [replace(p, ms_ssim=1 - 0.1 / p.setting, vmaf=50 + p.setting / 2) for p in points]
+    points += curve("x264", "small", rate=100) + curve("stp-s", "small", rate=50)
+    result = {c.metric: c for c in comparisons(points, models=["stp-s"], anchors=["x264"])}
+    assert result["ms_ssim_db"].percents() == pytest.approx([-50], abs=0.5)
+    assert result["vmaf"].percents() == pytest.approx([-50], abs=0.5)
+    assert result["vmaf"].clips[1].reason == "x264 and stp-s without vmaf"
+    tables = bd_rate_tables(list(result.values()))
+    assert tables.count("| clip ") == 3
+    assert "VMAF (vmaf_v0.6.1)" in tables
+
+
 def test_which_pairs_are_compared() -> None:
     points = [p for codec in ("stp-s", "dct", "x264", "x265") for p in curve(codec, "a", rate=1000)]
     pairs = [

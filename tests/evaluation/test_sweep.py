@@ -8,9 +8,11 @@ import pytest
 
 from stpcodec.evaluation import sweep
 from stpcodec.evaluation.anchors import ANCHORS
+from stpcodec.evaluation.plan import Plan
 from stpcodec.evaluation.points import PointFile
 from stpcodec.evaluation.rate_distortion import main
-from stpcodec.evaluation.sweep import Plan, report, run
+from stpcodec.evaluation.report import report
+from stpcodec.evaluation.sweep import run
 from stpcodec.video.frames import Frame
 from tests.evaluation.clip_maker import StepCodec, write_clip
 
@@ -41,7 +43,7 @@ def test_a_sweep_measures_what_the_codec_does(clip: Path) -> None:
 def test_files_of_a_sweep(clip: Path) -> None:
     result = run(plan(clip, StepCodec(), anchors=(ANCHORS["x264"],)))
     out = clip.parent / "report"
-    assert sorted(p.name for p in out.iterdir()) == ["points.csv", "report.md", "summary.json"]
+    assert sorted(p.name for p in out.iterdir()) == ["points.csv", "points.frames.jsonl", "report.md", "summary.json"]
     assert len(PointFile(out / "points.csv").points) == 3 + len(ANCHORS["x264"].crf)
     summary = json.loads((out / "summary.json").read_text())
     figure = summary["bd_rates"][0]
