@@ -30,14 +30,22 @@ class Contents:
     damage: list[Finding]
 
 
-def find_contents(source: Source) -> Contents:
-    """Contents by the index at the file's end, in a few reads; by a survey of all records if that fails."""
+def find_contents(source: Source, *, thorough: bool = False) -> Contents:
+    """Contents by the index at the file's end, in a few reads; by a survey of all records if that fails.
+
+    `thorough`: believe an intact index only where a survey finds every record in its place, so that records
+    which stand elsewhere (swapped, moved by lost bytes) are found too.
+    """
     first = read_record(source, PREAMBLE.size, None)
     if found := index_at_end(source):
         index, entries = found
         undisturbed = end_of_entries(entries) == index.offset
         if undisturbed and (first is None or first.file_id == index.file_id):
-            return _contents(entries, index.file_id, complete=True, rebuilt=False)
+            contents = _contents(entries, index.file_id, complete=True, rebuilt=False)
+            if not thorough:
+                return contents
+            surveyed = survey(source, index.file_id)
+            return contents if surveyed.undisturbed else contents_of_survey(source, surveyed)
     file_id = first.file_id if first else found[0].file_id if found else None
     return contents_of_survey(source, survey(source, file_id))
 

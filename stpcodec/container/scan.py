@@ -37,6 +37,10 @@ class Survey:
     gaps: list[Gap] = field(default_factory=list)
     misplaced: list[Record] = field(default_factory=list)
 
+    @property
+    def undisturbed(self) -> bool:
+        return not self.gaps and not self.misplaced
+
 
 def read_record(source: Source, offset: int, file_id: int | None) -> Record | None:
     """The record whose valid header stands at `offset`; None where there is none, or one of another file."""

@@ -64,6 +64,17 @@ def extract_sidecar(source: str | Path, target: Path, *, warn: Warn = log_warnin
     return True
 
 
+def is_readable(path: Path) -> bool:
+    """Whether a sidecar that was damaged can still be demuxed to its end; its packets may be damaged all the same."""
+    try:
+        with open_input(path) as container:
+            for _ in container.demux(*container.streams) if container.streams else ():
+                pass
+    except (InputError, av.FFmpegError):
+        return False
+    return True
+
+
 def movie_timescale(format_name: str, streams: Iterable[Stream]) -> dict[str, str]:
     """MP4 holds the delay of a track in units of its movie timescale, by default a coarse 1/1000 s."""
     if format_name not in ("mp4", "mov"):
