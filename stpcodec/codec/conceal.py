@@ -16,6 +16,7 @@ from stpcodec.codec.gaps import Gap, survivors
 from stpcodec.codec.segments import SegmentCodec
 from stpcodec.codec.selection import Selection, seconds_of
 from stpcodec.container import Segment, StpReader
+from stpcodec.errors import CorruptFile
 from stpcodec.video.frames import Frame, Plane, Warn
 
 
@@ -24,6 +25,9 @@ def concealed_frames(stream: StpReader, codec: SegmentCodec, chosen: Selection, 
 
     Intact frames are as `decoded_frames` yields them. Memory: as there, and two frames. A segment's integers are
     decoded twice, because only its end tells whether they are the right ones.
+
+    Raises:
+        CorruptFile: none of the chosen segments is intact.
     """
 
     def check(segment: Segment) -> None:
@@ -43,7 +47,9 @@ def concealed_frames(stream: StpReader, codec: SegmentCodec, chosen: Selection, 
             if chosen.holds(frame.pts):
                 yield frame
             last = frame
-    if gap is not None and last is not None:
+    if gap is not None and last is None:
+        raise CorruptFile(f"{stream.path}: no segment there is intact, so nothing can be shown instead ({gap.reason})")
+    if gap is not None:
         yield from _filled(gap, last, None, stream, chosen, warn)
 
 

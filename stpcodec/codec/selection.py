@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from stpcodec.codec.gaps import first_pts as first_pts_of
 from stpcodec.container import SegmentEntry, StpReader
-from stpcodec.errors import CorruptFile, UsageError
+from stpcodec.errors import CorruptFile, CorruptSegment, UsageError
 from stpcodec.video.frames import Warn
 
 
@@ -38,8 +38,8 @@ def select(
     """Frames shown from `start` to before `end`, in seconds from the first frame; None: all there are.
 
     A file without an index that is whole up to some segment was cut off or is still being written: it is taken
-    up to there, with a warning. conceal: missing frames are no error; the segments chosen then include one more
-    on either side, because the span may begin or end in a gap.
+    up to there, with a warning. conceal: missing frames are no error; the segments chosen then reach to the next
+    intact one on either side, because the span may begin or end in a gap.
 
     Raises:
         UsageError: no frame lies there.
@@ -72,10 +72,22 @@ def select(
     low = next((i for i, entry in enumerate(entries) if entry.last_pts >= first_pts), len(entries))
     high = next((i for i in reversed(range(len(entries))) if entries[i].first_pts < end_pts), -1)
     if conceal and low < len(entries) and high >= 0:
-        low, high = max(0, low - 1), min(len(entries) - 1, high + 1)
+        low, high = _next_intact(stream, low, -1), _next_intact(stream, high, 1)
     if low > high or first_pts >= end_pts:
         raise no_frame(stream, start, end, name)
     return Selection(range(low, high + 1), first_pts, end_pts)
+
+
+def _next_intact(stream: StpReader, number: int, step: int) -> int:
+    """The first segment beside `number` in the direction of `step` that can be read, or the last there is."""
+    while 0 <= number + step < len(stream.segments):
+        number += step
+        try:
+            stream.read_segment(number)
+            break
+        except CorruptSegment:
+            pass
+    return number
 
 
 def no_frame(stream: StpReader, start: float | None, end: float | None, name: str) -> UsageError:

@@ -149,6 +149,20 @@ def test_a_span_within_a_gap(stp: Path) -> None:
         decoded(stp, conceal=True, start=0.3, end=0.301)
 
 
+def test_a_span_reaches_for_the_nearest_intact_frames(stp: Path) -> None:
+    expected, _ = decoded(stp)
+    for number in (1, 2, 3):
+        flip_segment(stp, number)
+    found, warnings = decoded(stp, conceal=True, start=0.6, end=0.7)
+    assert len(found) == 3
+    assert len(warnings) == 1
+    for _, luma in found:
+        np.testing.assert_array_equal(luma, expected[4][1])
+    flip_segment(stp, 0)
+    with pytest.raises(CorruptFile, match="no segment there is intact"):
+        decoded(stp, conceal=True)
+
+
 def test_segments_that_decode_to_something_else_are_lost_too(stp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected, _ = decoded(stp)
     real, calls = FakeChunkCodec.decode_latents, []

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import stpcodec
-from tests.codec.clips import Triple, write_y4m
+from tests.codec.clips import Triple, write_video, write_y4m
 
 FOLDER = Path(__file__).parent
 
@@ -33,6 +33,7 @@ class Golden:
     segment_frames: int
     tile: int
     sha256: tuple[str, ...]
+    sound: bool = False
 
     @property
     def path(self) -> Path:
@@ -60,6 +61,17 @@ GOLDEN = (
             "df58761f7be72b85426e6348c13e0231b70cfa99b58c34e60b6eb5924cc2b8f8",
             "7d39b920cccbc010fa59c00753a0cbbaf123bf6789223258d0b7851dcfe689c9",
         ),
+    ),
+    Golden(
+        "sound", 20, 32, 64, 8, 20, 4, 0,
+        (
+            "afa5c75e3def653040c94f2135526b234dea40d3d3bcb5155e0ec2f350c4d32f",
+            "2a3ad4eb25f0e1ac7c6a4470e3236a8e465b62ecf5f337dddfccfed3cc022181",
+            "2fa78459f4d06ab5dcf935b16830e0387600cf60d12376581dcede5560a29948",
+            "6f87270686b03c1616661bdcf299a0041aa352270280d64c1139391b06eb9e80",
+            "b7f62381aa514e36f9e4f0d2f707b8dcbd1130fa8ceff4c2c208e5a02e80dff8",
+        ),
+        sound=True,
     ),
 )
 
@@ -95,7 +107,11 @@ def segment_sha256(path: Path) -> tuple[str, ...]:
 
 def make(golden: Golden) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        source = write_y4m(Path(folder) / "in.y4m", [picture(golden, n) for n in range(golden.frames)])
+        pictures = [picture(golden, number) for number in range(golden.frames)]
+        if golden.sound:
+            source = write_video(Path(folder) / "in.mkv", pictures, sound=True)
+        else:
+            source = write_y4m(Path(folder) / "in.y4m", pictures)
         stpcodec.encode(
             source,
             golden.path,

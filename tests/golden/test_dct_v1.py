@@ -38,4 +38,4 @@ def test_the_pictures_are_those_of_the_source(golden: Golden) -> None:
         for number, frame in enumerate(file):
             source = picture(golden, number)[0]
             error = np.mean((frame.y.astype(float) - source) ** 2)
-            assert 10 * np.log10(peak**2 / error) > (30 if golden.quality >= 40 else 20)
+            assert 10 * np.log10(peak**2 / error) > (30 if golden.quality >= 40 else 19)
