@@ -11,10 +11,13 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import FrameType
+from unittest.mock import patch
 
 from stpcodec.errors import StpError
+from stpcodec.model.zoo import load_model
 from tests.fuzz.mutations import BLIND, forge_index, forge_record, forge_streams, mutate
 from tests.fuzz.originals import Original
 from tests.fuzz.targets import TARGETS, Claim, Lie
@@ -78,6 +81,21 @@ def run(
     save: gets name and bytes of every file that found something. Memory is measured from the tenth mutation on,
     when everything is loaded.
     """
+    # making the model's tables takes longer than all of a mutation's targets together
+    with patch("stpcodec.codec.models.load_model", cache(load_model)):
+        return _run(originals, folder, seed=seed, first=first, count=count, seconds=seconds, save=save)
+
+
+def _run(
+    originals: list[Original],
+    folder: Path,
+    *,
+    seed: int,
+    first: int,
+    count: int | None,
+    seconds: float | None,
+    save: Callable[[str, bytes], None],
+) -> Result:
     result = Result()
     deadline = None if seconds is None else time.monotonic() + seconds
     path = folder / "mutated.stp"
