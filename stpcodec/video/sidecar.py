@@ -96,7 +96,8 @@ def _remux(
     source: str | Path, container: InputContainer, streams: list[Stream], file: object, format_name: str
 ) -> None:
     tracks: dict[int, Track] = {}
-    options = KEEP_TIMES | movie_timescale(format_name, streams)
+    # bitexact: no random track numbers and no date, so that the same source always gives the same bytes
+    options = KEEP_TIMES | movie_timescale(format_name, streams) | {"fflags": "+bitexact"}
     with open_for_writing(file, format_name, options) as output:
         for stream in streams:
             if is_cover(stream) and format_name == "matroska":

@@ -155,7 +155,7 @@ def test_encoding_to_standard_output(tmp_path: Path, capfdbinary: pytest.Capture
 
 
 def test_encoding_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    source = write_video(tmp_path / "in.mkv", pictures(9))
+    source = write_video(tmp_path / "in.mkv", pictures(9), sound=True)
     encode(source, tmp_path / "a.stp")
     encode(source, tmp_path / "b.stp")
     assert (tmp_path / "a.stp").read_bytes() == (tmp_path / "b.stp").read_bytes()
