@@ -198,7 +198,7 @@ def _forged_numbers(raw: bytes, chance: random.Random) -> bytes:
             case 0:
                 numbers[at] = chance.choice([0, 1, 255, 1 << 16, (1 << 32) - 1, (1 << 63) - 1, (1 << 64) - 1])
             case 1:
-                numbers[at] = max(0, numbers[at] + chance.choice([-2, -1, 1, 2]))
+                numbers[at] = min(max(0, numbers[at] + chance.choice([-2, -1, 1, 2])), (1 << 64) - 1)
             case 2 if len(numbers) > 1:
                 del numbers[at]
             case _:
