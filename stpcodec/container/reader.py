@@ -24,7 +24,9 @@ from stpcodec.container.segment import Chunk, Segment
 from stpcodec.container.source import Source
 from stpcodec.errors import CorruptFile, CorruptSegment, UnsupportedVersion
 
-_REMEDY = "copy the file again from its source; `stpcodec verify` lists what is intact"
+_REMEDY = (
+    "copy it again from its source; `stpcodec verify` names what is intact, `repair` and `decode --conceal` keep it"
+)
 
 
 class StpReader:

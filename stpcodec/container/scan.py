@@ -70,10 +70,10 @@ def survey(source: Source, file_id: int | None) -> Survey:
             found.gaps += _number(unreadable, item.offset, expected, item.sequence)
             found.records.append(item)
             unreadable, expected = [], item.sequence + 1
-    # behind the index, or what can still be seen of it, nothing is missing
+    # behind the index, or what can still be seen of it, nothing is missing; before it there may be
     tail = found.records[-1:] + [gap.damaged for gap in unreadable if gap.damaged]
-    ended = any(record.is_a(RecordType.INDEX) for record in tail)
-    found.gaps += _number(unreadable, source.size, expected, expected if ended else None)
+    ends = [max(expected, record.sequence) for record in tail if record.is_a(RecordType.INDEX)]
+    found.gaps += _number(unreadable, source.size, expected, max(ends) if ends else None)
     return found
 
 

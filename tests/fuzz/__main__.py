@@ -15,6 +15,7 @@ import torch
 
 from tests.fuzz.campaign import Result, run
 from tests.fuzz.originals import originals
+from tests.fuzz.targets import TARGETS
 
 FOUND = Path("runs/fuzz")
 
@@ -25,6 +26,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, help="how many mutations")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first mutation")
+    parser.add_argument("--targets", nargs="+", choices=list(TARGETS), default=list(TARGETS), metavar="NAME")
     args = parser.parse_args()
     if args.minutes is None and args.count is None:
         parser.error("give --minutes or --count")
@@ -38,7 +40,14 @@ def main() -> int:
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         result = run(
-            originals(), Path(folder), seed=args.seed, first=args.first, count=args.count, seconds=seconds, save=save
+            originals(),
+            Path(folder),
+            seed=args.seed,
+            first=args.first,
+            count=args.count,
+            seconds=seconds,
+            targets=args.targets,
+            save=save,
         )
     report(result, time.monotonic() - start)
     return 0 if result.clean else 1

@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -51,7 +51,7 @@ class Tally:
 class Result:
     mutations: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
-    targets: dict[str, Tally] = field(default_factory=lambda: {name: Tally() for name in TARGETS})
+    targets: dict[str, Tally] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
     first_rss_mib: float = 0.0
     peak_rss_mib: float = 0.0
@@ -74,6 +74,7 @@ def run(
     first: int = 0,
     count: int | None = None,
     seconds: float | None = None,
+    targets: Sequence[str] = tuple(TARGETS),
     save: Callable[[str, bytes], None] = lambda name, data: None,
 ) -> Result:
     """Mutations `first`, `first` + 1, … of the campaign `seed`: `count` of them, or as many as fit in `seconds`.
@@ -83,7 +84,7 @@ def run(
     """
     # making the model's tables takes longer than all of a mutation's targets together
     with patch("stpcodec.codec.models.load_model", cache(load_model)):
-        return _run(originals, folder, seed=seed, first=first, count=count, seconds=seconds, save=save)
+        return _run(originals, folder, seed=seed, first=first, count=count, seconds=seconds, targets=targets, save=save)
 
 
 def _run(
@@ -94,9 +95,10 @@ def _run(
     first: int,
     count: int | None,
     seconds: float | None,
+    targets: Sequence[str],
     save: Callable[[str, bytes], None],
 ) -> Result:
-    result = Result()
+    result = Result(targets={name: Tally() for name in targets})
     deadline = None if seconds is None else time.monotonic() + seconds
     path = folder / "mutated.stp"
     before = signal.signal(signal.SIGALRM, _ring)
