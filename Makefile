@@ -10,19 +10,22 @@ DEMO_OUT := runs/demo
 BENCH_OUT := runs/bench
 # Few enough for about five minutes on two cores; `stpcodec bench CLIPS` without options measures everything.
 BENCH_OPTIONS ?= --frames 25 --qualities 20,50,80
+MINUTES ?= 10
+SEED ?= 1
 
 # torch is pinned and installed before the package, so that the package's open range does not fetch another
 # (on Linux: CUDA) build over the one that pip was pointed at.
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench test lint clean
+.PHONY: help setup demo bench test lint fuzz clean
 
 help:
 	@echo "make demo   encode and decode a sample clip, print sizes, bits per pixel, PSNR and times"
 	@echo "make bench  our models against other codecs on sample_videos: $(BENCH_OUT)/report.html, about 5 minutes"
 	@echo "make test   the test suite"
 	@echo "make lint   ruff and mypy"
+	@echo "make fuzz   seeded mutations of .stp files against all readers, MINUTES=$(MINUTES)"
 	@echo "make setup  only the environment ($(VENV))"
 	@echo "make clean  remove $(DEMO_OUT), $(BENCH_OUT) and caches (not $(VENV))"
 
@@ -53,6 +56,10 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check stpcodec tests sample_videos
 	$(BIN)/mypy
+
+# What it finds is kept in runs/fuzz; SEED=n makes another campaign.
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) --seed $(SEED)
 
 clean:
 	rm -rf $(DEMO_OUT) $(BENCH_OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

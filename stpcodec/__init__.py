@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stpcodec.codec.decoder import decode
     from stpcodec.codec.encoder import encode
+    from stpcodec.codec.repair import repair
     from stpcodec.codec.stpfile import StpFile, open
     from stpcodec.codec.verify import verify
 
 __version__ = "0.1.0"
-__all__ = ["StpFile", "__version__", "decode", "encode", "open", "verify"]
+__all__ = ["StpFile", "__version__", "decode", "encode", "open", "repair", "verify"]
 
 _HOMES = {
     "decode": "stpcodec.codec.decoder",
     "encode": "stpcodec.codec.encoder",
     "open": "stpcodec.codec.stpfile",
+    "repair": "stpcodec.codec.repair",
     "StpFile": "stpcodec.codec.stpfile",
     "verify": "stpcodec.codec.verify",
 }

@@ -16,7 +16,9 @@ stpcodec decode in.stp out.mp4
 
 stpcodec decode in.stp out.mkv --vcodec ffv1
 
-stpcodec decode in.stp - | ffplay -"""
+stpcodec decode in.stp - | ffplay -
+
+stpcodec decode damaged.stp out.mp4 --conceal"""
 
 
 def decode(
@@ -45,6 +47,9 @@ def decode(
     ] = None,
     crf: Annotated[int | None, typer.Option("--crf", min=0, help="Its constant rate factor; 12 for libx264.")] = None,
     preset: Annotated[str | None, typer.Option("--preset", metavar="P", help="Its preset; fast for libx264.")] = None,
+    conceal: Annotated[
+        bool, typer.Option("--conceal", help="Fill what a damaged file has lost from the nearest intact frames.")
+    ] = False,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -67,6 +72,7 @@ def decode(
             vcodec=vcodec,
             options=options or None,
             threads=threads,
+            conceal=conceal,
             overwrite=overwrite,
             progress=progress,
             warn=console.warning,

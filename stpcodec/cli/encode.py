@@ -48,6 +48,9 @@ def encode(
         bool,
         typer.Option("--verify", help="Decode the file just written, compare with the source, print PSNR."),
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted encode of the same input with the same options.")
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail on any damage in the source instead of warning.")
     ] = False,
@@ -72,6 +75,7 @@ def encode(
             strict=strict,
             verify=verify,
             tile=tile,
+            resume=resume,
             progress=progress,
             warn=console.warning,
         )

@@ -69,7 +69,7 @@ def table(path: str, facts: dict[str, Any]) -> str:
         "source": facts["source_pixel_format"] or "unknown",
         "frames": f"{facts['frames']}" + (f" at {rate[0] / rate[1]:.3f} per second" if rate else ""),
         "duration": console.time_text(facts["duration_seconds"]),
-        "rate": f"{facts['bits_per_pixel']:.4f} bits per pixel"
+        "rate": ("unknown" if facts["bits_per_pixel"] is None else f"{facts['bits_per_pixel']:.4f} bits per pixel")
         + (f", {facts['bitrate_kbps']:.0f} kbit/s" if facts["bitrate_kbps"] else ""),
         "quality": f"{facts['quality']}",
         "model": facts["model"] + (f", weights {weights[:8]}" if weights else ""),

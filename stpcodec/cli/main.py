@@ -28,6 +28,7 @@ from stpcodec.cli.bench import bench
 from stpcodec.cli.decode import decode
 from stpcodec.cli.encode import encode
 from stpcodec.cli.info import info
+from stpcodec.cli.repair import repair
 from stpcodec.cli.session import Session
 from stpcodec.cli.signals import SignalReceived
 from stpcodec.cli.train import train
@@ -45,7 +46,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (encode, decode, info, verify, bench, train):
+for verb in (encode, decode, info, verify, repair, bench, train):
     app.command()(verb)
 
 

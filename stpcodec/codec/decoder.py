@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from stpcodec.codec.conceal import concealed_frames
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
 from stpcodec.codec.models import codec_of_file, thread_limit
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.segments import SegmentCodec
-from stpcodec.codec.selection import Selection, seconds_of, select
-from stpcodec.codec.sidecars import read_sidecar
+from stpcodec.codec.selection import Selection, no_frame, seconds_of, select
+from stpcodec.codec.sidecars import read_sidecar, salvage_sidecar
 from stpcodec.codec.stream import video_info
 from stpcodec.container import StpReader, StreamHeader
 from stpcodec.errors import UsageError
@@ -54,6 +55,7 @@ def decode(
     vcodec: str | None = None,
     options: dict[str, str] | None = None,
     threads: int | None = None,
+    conceal: bool = False,
     overwrite: bool = False,
     progress: ProgressCallback = ignore_progress,
     warn: Warn = log_warning,
@@ -63,6 +65,8 @@ def decode(
     model: the weights file, if the installation does not have the model the file was made with.
     start, end: seconds from the first frame, start <= time < end; only the segments needed are decoded, times
     begin again at zero, and the other streams are cut likewise. vcodec, options: FFmpeg encoder and options.
+    conceal: fill what a damaged file has lost from the nearest intact frames, with one warning for each gap.
+    A file that was cut off or is still being written is decoded up to its last complete segment, with a warning.
 
     Raises:
         UsageError, InputError, OutputError, ModelError: as their names say; then nothing new stands under the
@@ -73,11 +77,11 @@ def decode(
         raise UsageError("a .stp file has its index at the end and cannot be read from a pipe; name the file")
     check_target(target, source=source, overwrite=overwrite)
     with (
-        StpReader(source) as stream,
+        StpReader(source, thorough=conceal) as stream,
         OutputFile(target, source=source, overwrite=overwrite) as output,
         thread_limit(threads),
     ):
-        chosen = select(stream, start=start, end=end, name=str(source))
+        chosen = select(stream, start=start, end=end, name=str(source), conceal=conceal, warn=warn)
         partial = start is not None or end is not None
         header, total = stream.header, _frame_total(stream, chosen)
         if format_name == Y4M:
@@ -89,12 +93,15 @@ def decode(
             duration_seconds=seconds_of(stream, stream.segments[-1].last_pts),
         )
         loaded = codec_of_file(header, model=model, device=device)
-        sidecar = read_sidecar(stream, output)
+        sidecar = salvage_sidecar(stream, output, warn=warn) if conceal else read_sidecar(stream, output)
         time_base = Fraction(*header.time_base)
 
         clock = time.monotonic()
         frames_done = 0
-        frames = decoded_frames(stream, SegmentCodec(header, loaded.codec, loaded.device), chosen)
+        codec = SegmentCodec(header, loaded.codec, loaded.device)
+        frames = decoded_frames(stream, codec, chosen)
+        if conceal:
+            frames = concealed_frames(stream, codec, chosen, warn=warn)
         with (
             VideoWriter(
                 output.file(),
@@ -114,6 +121,8 @@ def decode(
                 video.write(frame)
                 frames_done += 1
                 progress(Progress("decode", frames_done, total, 0, time.monotonic() - clock))
+        if not frames_done:  # only with `conceal`: there is nothing to fill a span from, or no frame in it
+            raise no_frame(stream, start, end, str(source))
     return DecodeReport(
         frames=frames_done,
         segments=len(chosen.segments),
@@ -153,5 +162,9 @@ def frame_bytes(header: StreamHeader) -> int:
 
 
 def _frame_total(stream: StpReader, chosen: Selection) -> int:
-    """How many frames are chosen: exact for a whole file, otherwise at most (ends of segments may be cut)."""
-    return sum(stream.segments[number].frame_count for number in chosen.segments)
+    """How many frames are chosen: exact for a whole file, otherwise at most (ends of segments may be cut).
+
+    Lost frames between the segments count: only `conceal` gets so far.
+    """
+    entries = [stream.segments[number] for number in chosen.segments]
+    return entries[-1].end_frame - (0 if chosen.segments.start == 0 else entries[0].first_frame)

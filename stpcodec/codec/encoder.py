@@ -19,11 +19,12 @@ from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
 from stpcodec.codec.models import LoadedCodec, load_codec, thread_limit
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.prefetch import prefetched
+from stpcodec.codec.resume import Resumed, copy_segments, skip_done
 from stpcodec.codec.segments import SegmentCodec, SegmentStream
 from stpcodec.codec.sidecars import write_sidecar
 from stpcodec.codec.stream import stream_header
 from stpcodec.codec.tiling import choose_tile
-from stpcodec.container import StpReader, StpWriter, limits
+from stpcodec.container import Segment, StpReader, StpWriter, limits
 from stpcodec.errors import InputError, UsageError, VerificationFailed
 from stpcodec.patches.partition import chunks
 from stpcodec.patches.scenes import SceneCutDetector
@@ -68,6 +69,7 @@ def encode(
     strict: bool = False,
     verify: bool = False,
     tile: int = 0,
+    resume: bool = False,
     progress: ProgressCallback = ignore_progress,
     warn: Warn = log_warning,
 ) -> EncodeReport:
@@ -76,16 +78,20 @@ def encode(
     quality: 1 to 100. model: a name or a weights file, None for the default. segment_frames: the longest
     segment, 1 to 256. tile: tile size in luma samples, 0 to tile only frames too large for memory.
     verify: decode what was written before it gets its name, and report PSNR against the source.
+    resume: continue what an interrupted encode of the same source with the same options left beside the target, and
+    leave the same when interrupted; the file is the one that an uninterrupted run makes.
 
     Raises:
         UsageError, InputError, OutputError, ModelError, VerificationFailed: as their names say; then nothing
             new stands under the target's name, and what was there before still does.
     """
     _check_options(source, target, quality=quality, segment_frames=segment_frames, verify=verify)
+    if resume and STANDARD_STREAM in (str(source), str(target)):
+        raise UsageError("resume needs files it can read again, not standard input or output; use file names")
     check_target(target, source=source, overwrite=overwrite)
     with (
         VideoReader(source, strict=strict, warn=warn) as reader,
-        OutputFile(target, source=source, overwrite=overwrite) as output,
+        OutputFile(target, source=source, overwrite=overwrite, resumable=True, resume=resume) as output,
         thread_limit(threads),
     ):
         loaded = load_codec(model, device=device)
@@ -105,7 +111,17 @@ def encode(
         writer.write_header(header)
         sidecar_bytes = write_sidecar(writer, source, output, warn=warn)
 
-        segments = SegmentStream(SegmentCodec(header, loaded.codec, loaded.device), writer.write_segment)
+        done = Resumed()
+        if resume:
+            done = copy_segments(output.leftover, header, writer, name=output.name, warn=warn)
+            output.drop_leftover()
+
+        def write(segment: Segment) -> None:
+            done.check(segment, source)
+            writer.write_segment(segment)
+
+        segments = SegmentStream(SegmentCodec(header, loaded.codec, loaded.device), write)
+        segments.frames, segments.segments = done.frames, done.segments
         watch = _Watch(output, info.frame_count_estimate, fixed_bytes=writer.bytes_written, warn=warn)
         parts = chunks(
             reader,
@@ -113,7 +129,7 @@ def encode(
             segment_frames=segment_frames,
             detector=SceneCutDetector(),
         )
-        with prefetched(parts) as parts_ahead:
+        with prefetched(skip_done(parts, done, source)) as parts_ahead:
             for chunk in parts_ahead:
                 segments.add(chunk.frames, opens_segment=chunk.opens_segment)
                 progress(watch.look(segments, writer))

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from stpcodec.codec.partial import Partial, claim
 from stpcodec.errors import InputError, OutputError, StpError, UsageError
 
 STANDARD_STREAM = "-"
@@ -153,11 +154,19 @@ class OutputFile:
     """`with OutputFile("out.stp") as out:`, then write to `out.path` (by name) or `out.file()`.
 
     path: the temporary file to write, with the suffix of the target; None for standard output.
+
+    resumable: under a name that a later run finds if this one is killed. resume: what such a run left is `leftover`
+    (until `drop_leftover`), and if this one fails its own file stays.
     """
 
-    def __init__(self, target: str | Path, *, source: str | Path | None = None, overwrite: bool = False) -> None:
+    def __init__(
+        self, target: str | Path, *, source: str | Path | None = None, overwrite: bool = False,
+        resumable: bool = False, resume: bool = False,
+    ) -> None:  # fmt: skip
         check_target(target, source=source, overwrite=overwrite)
         self.name = str(target)
+        self._resumable, self._resume = resumable, resume
+        self._partial: Partial | None = None
         self._overwrite = overwrite
         self._temporary: list[Path] = []
         self._file: BinaryIO | None = None
@@ -182,8 +191,23 @@ class OutputFile:
         if self.is_stdout and sys.stdout.isatty():
             raise UsageError("refusing to write video data to a terminal; redirect standard output, or name a file")
         if self._final is not None:
-            self.path = self._create(self._final.parent, self._final.suffix)
+            self._partial = claim(self._final, resume=self._resume) if self._resumable else None
+            if self._partial is None:
+                self.path = self._create(self._final.parent, self._final.suffix)
+            else:
+                self.path = self._partial.path
+                self._temporary.append(self.path)
         return self
+
+    @property
+    def leftover(self) -> Path | None:
+        return self._partial.leftover if self._partial else None
+
+    def drop_leftover(self) -> None:
+        """The leftover is not needed any more: all of it is in the new file."""
+        if self.leftover is not None:
+            self.flush()
+            self.leftover.unlink(missing_ok=True)
 
     def scratch(self, suffix: str = "") -> Path:
         """An empty temporary file beside the target, removed when the output is closed, however that ends."""
@@ -247,9 +271,13 @@ class OutputFile:
                 raise output_error(self.name, error) from error
         finally:
             self._close_quietly()
+            kept = self._partial.path if self._partial and self._resume and error is not None else None
             for path in self._temporary:
-                path.unlink(missing_ok=True)
+                if path != kept:
+                    path.unlink(missing_ok=True)
             self._temporary.clear()
+            if self._partial is not None:
+                self._partial.release()
 
     def _commit(self) -> None:
         try:

@@ -9,7 +9,7 @@ from stpcodec.codec.output import STANDARD_STREAM, OutputFile, output_error
 from stpcodec.container import StpReader, StpWriter
 from stpcodec.errors import OutputError
 from stpcodec.video.frames import Warn
-from stpcodec.video.sidecar import extract_sidecar
+from stpcodec.video.sidecar import extract_sidecar, is_readable
 
 _PIECE_BYTES = 1 << 20
 
@@ -44,7 +44,25 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 def read_sidecar(stream: StpReader, output: OutputFile) -> Path | None:
     """The sidecar as a temporary file that lives as long as `output` is open; None when there is none."""
-    pieces = stream.sidecar_pieces()
+    return _stored(stream.sidecar_pieces(), output)
+
+
+def salvage_sidecar(stream: StpReader, output: OutputFile, *, warn: Warn) -> Path | None:
+    """As `read_sidecar` of a damaged file: what is lost of it is zeros, or, if nothing can be read, all of it.
+
+    Each is one warning.
+    """
+    damage: list[str] = []
+    path = _stored(stream.salvage_sidecar(damage.append), output)
+    for line in damage:
+        warn(f"{stream.path}: {line}; sound and other streams may be damaged there")
+    if damage and path is not None and not is_readable(path):
+        warn(f"{stream.path}: nothing can be read of its sound and other streams; the picture comes without them")
+        return None
+    return path
+
+
+def _stored(pieces: Iterator[bytes], output: OutputFile) -> Path | None:
     first = next(pieces, None)
     if first is None:
         return None

@@ -30,14 +30,22 @@ class Contents:
     damage: list[Finding]
 
 
-def find_contents(source: Source) -> Contents:
-    """Contents by the index at the file's end, in a few reads; by a survey of all records if that fails."""
+def find_contents(source: Source, *, thorough: bool = False) -> Contents:
+    """Contents by the index at the file's end, in a few reads; by a survey of all records if that fails.
+
+    `thorough`: believe an intact index only where a survey finds every record in its place, so that records
+    which stand elsewhere (swapped, moved by lost bytes) are found too.
+    """
     first = read_record(source, PREAMBLE.size, None)
     if found := index_at_end(source):
         index, entries = found
         undisturbed = end_of_entries(entries) == index.offset
         if undisturbed and (first is None or first.file_id == index.file_id):
-            return _contents(entries, index.file_id, complete=True, rebuilt=False)
+            contents = _contents(entries, index.file_id, complete=True, rebuilt=False)
+            if not thorough:
+                return contents
+            surveyed = survey(source, index.file_id)
+            return contents if surveyed.undisturbed else contents_of_survey(source, surveyed)
     file_id = first.file_id if first else found[0].file_id if found else None
     return contents_of_survey(source, survey(source, file_id))
 
@@ -207,7 +215,7 @@ def _lost_between(contents: Contents, first: int, end: int | None) -> Finding:
     )
     nothing = Finding("", 0, 0, False, "")
     if inside:
-        return replace(
+        lost = replace(
             nothing,
             segment=i if j == i + 1 else None,
             first_frame=inside[0].first_frame,
@@ -215,6 +223,7 @@ def _lost_between(contents: Contents, first: int, end: int | None) -> Finding:
             first_pts=inside[0].first_pts,
             end_pts=after.first_pts if after else inside[-1].last_pts + 1,
         )
+        return _widened(lost, before, inside, after, first, end) if contents.rebuilt else lost
     first_frame = before.end_frame if before else 0
     if not contents.rebuilt or first == end or (after and after.first_frame == first_frame):
         return nothing
@@ -225,3 +234,20 @@ def _lost_between(contents: Contents, first: int, end: int | None) -> Finding:
         first_pts=before.last_pts + 1 if before else None,
         end_pts=after.first_pts if after else None,
     )
+
+
+def _widened(
+    lost: Finding,
+    before: SegmentEntry | None,
+    inside: list[SegmentEntry],
+    after: SegmentEntry | None,
+    first: int,
+    end: int | None,
+) -> Finding:
+    """Without an index, some of the records [first, end) may be known (they stand elsewhere) and others not at all."""
+    if inside[0].sequence > first:
+        first_frame = before.end_frame if before else 0
+        lost = replace(lost, first_frame=first_frame, first_pts=before.last_pts + 1 if before else None)
+    if end is None or inside[-1].sequence + 1 < end:
+        lost = replace(lost, end_frame=after.first_frame if after else None, end_pts=after.first_pts if after else None)
+    return lost

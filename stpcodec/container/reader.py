@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -18,12 +18,15 @@ from stpcodec.container.header import StreamHeader
 from stpcodec.container.index import OtherEntry, SegmentEntry
 from stpcodec.container.layout import ANCILLARY, MAGIC, PREAMBLE, RECORD, VERSION, RecordType, crc_holds
 from stpcodec.container.load import RecordError, load_header, load_plan, load_sidecar_piece
+from stpcodec.container.salvage import salvage_sidecar
 from stpcodec.container.scan import read_record
 from stpcodec.container.segment import Chunk, Segment
 from stpcodec.container.source import Source
 from stpcodec.errors import CorruptFile, CorruptSegment, UnsupportedVersion
 
-_REMEDY = "copy the file again from its source; `stpcodec verify` lists what is intact"
+_REMEDY = (
+    "copy it again from its source; `stpcodec verify` names what is intact, `repair` and `decode --conceal` keep it"
+)
 
 
 class StpReader:
@@ -37,13 +40,16 @@ class StpReader:
     Raises InputError (cannot be opened), CorruptFile (no .stp file, or no intact stream header) and
     UnsupportedVersion. Memory: the table of segments, and what `read_segment` returns. Not for use by several
     threads at once: give each its own reader.
+
+    `thorough` surveys all records at once even if the index is intact, and so finds those that are not where
+    the index has them.
     """
 
-    def __init__(self, target: str | Path | BinaryIO) -> None:
+    def __init__(self, target: str | Path | BinaryIO, *, thorough: bool = False) -> None:
         self._source = Source(target)
         try:
             self._preamble_damage = _check_preamble(self._source)
-            self._contents = find_contents(self._source)
+            self._contents = find_contents(self._source, thorough=thorough)
             _refuse_unknown(self._source, self._contents.others)
             self.header, self._header_damage = _find_header(self._source, self._contents)
         except BaseException:
@@ -147,6 +153,14 @@ class StpReader:
                     f"{len(entries)} belongs there; {_REMEDY}"
                 )
             yield data
+
+    def salvage_sidecar(self, lost: Callable[[str], None]) -> Iterator[bytes]:
+        """As `sidecar_pieces`, with zeros in place of pieces that are damaged or missing; `lost` is told of each.
+
+        So what follows stays at its offset, which is what demuxers go by. At most as many zeros as the file
+        has bytes; where more are missing, and where an unknown number is, the sidecar ends before.
+        """
+        yield from salvage_sidecar(self._source, self._sidecar_entries(), self._contents, lost)
 
     def check(self) -> Iterator[Finding]:
         """Read the whole file; yield a Finding for every record, gap and misplaced record, in file order.

@@ -37,6 +37,10 @@ class Survey:
     gaps: list[Gap] = field(default_factory=list)
     misplaced: list[Record] = field(default_factory=list)
 
+    @property
+    def undisturbed(self) -> bool:
+        return not self.gaps and not self.misplaced
+
 
 def read_record(source: Source, offset: int, file_id: int | None) -> Record | None:
     """The record whose valid header stands at `offset`; None where there is none, or one of another file."""
@@ -66,10 +70,10 @@ def survey(source: Source, file_id: int | None) -> Survey:
             found.gaps += _number(unreadable, item.offset, expected, item.sequence)
             found.records.append(item)
             unreadable, expected = [], item.sequence + 1
-    # behind the index, or what can still be seen of it, nothing is missing
+    # behind the index, or what can still be seen of it, nothing is missing; before it there may be
     tail = found.records[-1:] + [gap.damaged for gap in unreadable if gap.damaged]
-    ended = any(record.is_a(RecordType.INDEX) for record in tail)
-    found.gaps += _number(unreadable, source.size, expected, expected if ended else None)
+    ends = [max(expected, record.sequence) for record in tail if record.is_a(RecordType.INDEX)]
+    found.gaps += _number(unreadable, source.size, expected, max(ends) if ends else None)
     return found
 
 

@@ -64,6 +64,17 @@ def extract_sidecar(source: str | Path, target: Path, *, warn: Warn = log_warnin
     return True
 
 
+def is_readable(path: Path) -> bool:
+    """Whether a sidecar that was damaged can still be demuxed to its end; its packets may be damaged all the same."""
+    try:
+        with open_input(path) as container:
+            for _ in container.demux(*container.streams) if container.streams else ():
+                pass
+    except (InputError, av.FFmpegError):
+        return False
+    return True
+
+
 def movie_timescale(format_name: str, streams: Iterable[Stream]) -> dict[str, str]:
     """MP4 holds the delay of a track in units of its movie timescale, by default a coarse 1/1000 s."""
     if format_name not in ("mp4", "mov"):
@@ -85,7 +96,8 @@ def _remux(
     source: str | Path, container: InputContainer, streams: list[Stream], file: object, format_name: str
 ) -> None:
     tracks: dict[int, Track] = {}
-    options = KEEP_TIMES | movie_timescale(format_name, streams)
+    # bitexact: no random track numbers and no date, so that the same source always gives the same bytes
+    options = KEEP_TIMES | movie_timescale(format_name, streams) | {"fflags": "+bitexact"}
     with open_for_writing(file, format_name, options) as output:
         for stream in streams:
             if is_cover(stream) and format_name == "matroska":

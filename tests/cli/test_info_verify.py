@@ -42,6 +42,17 @@ def test_info_of_a_file_cut_off_warns(stp: Path, tmp_path: Path, run: Run) -> No
     assert "10" in outcome.out
 
 
+def test_info_of_a_file_cut_off_before_its_first_segment(stp: Path, tmp_path: Path, run: Run) -> None:
+    """Found by tests/fuzz: the rate of no frames at all is unknown, not a crash."""
+    with StpReader(stp) as stream:
+        entry = stream.segments[0]
+    (tmp_path / "cut.stp").write_bytes(stp.read_bytes()[: entry.offset])
+    outcome = run("info", tmp_path / "cut.stp")
+    assert outcome.code == 0
+    assert "unknown" in outcome.out
+    assert run("info", "--json", tmp_path / "cut.stp").code == 0
+
+
 @pytest.mark.parametrize("deep", [(), ("--deep",)])
 def test_verify_of_an_intact_file(stp: Path, run: Run, deep: tuple[str, ...]) -> None:
     outcome = run("verify", stp, *deep)

@@ -112,6 +112,16 @@ def test_removed_records_are_noticed(record: int) -> None:
     assert not open_bytes(data).complete
 
 
+@pytest.mark.parametrize("record", [2, 3, 5])
+def test_a_removed_segment_is_noticed_by_a_damaged_index(record: int) -> None:
+    """Found by tests/fuzz: the head of the index, all that is left of it, says how many records were before it."""
+    data = b"".join(RECORDS[:record] + RECORDS[record + 1 :])[:-1]
+    assert_honest(data)
+    alone = split_records(write_file(SEGMENTS[:1]))
+    broken = b"".join([*alone[:2], *alone[3:]])[:-1]
+    assert lost_frames(broken, total=5) == set(range(5))
+
+
 @pytest.mark.parametrize("record", range(2, len(RECORDS)))
 def test_repeated_records_are_noticed(record: int) -> None:
     data = b"".join(RECORDS[: record + 1] + RECORDS[record:])

@@ -164,17 +164,25 @@ class TestDecode:
         assert_refused(run("decode", clip, tmp_path / "out.mkv", "-q"), 3, "not a .stp file")
 
     def test_cut_anywhere(self, stp: Path, tmp_path: Path, run: Run) -> None:
+        """Before the end of the first segment an error, behind it the complete segments and a warning."""
         data = stp.read_bytes()
         with StpReader(stp) as stream:
+            first_end = stream.segments[0].offset + stream.segments[0].length
             edges = {edge for entry in stream.segments for edge in (entry.offset, entry.offset + entry.length)}
         cuts = sorted(edges | {0, 1, 7, 8, 15, 16, 17, 45, 46, 60, 200} | set(range(300, len(data), len(data) // 12)))
         source, target = tmp_path / "cut.stp", tmp_path / "out.mkv"
-        target.write_bytes(b"precious")
         for cut in [*cuts, len(data) - 1]:
             source.write_bytes(data[:cut])
-            assert_refused(run("decode", source, target, "--overwrite", "-q"), 3, "cut.stp")
+            target.write_bytes(b"precious")
+            outcome = run("decode", source, target, "--overwrite", "-q")
             assert names(tmp_path) == {"cut.stp", "out.mkv"}
-            assert target.read_bytes() == b"precious"
+            if cut < first_end:
+                assert_refused(outcome, 3, "cut.stp")
+                assert target.read_bytes() == b"precious"
+            else:
+                assert outcome.code == 0
+                assert outcome.err.count("\n") == 1
+                assert "up to its last complete segment" in outcome.err
 
     def test_flipped_bits_never_pass(self, stp: Path, tmp_path: Path, run: Run) -> None:
         """An error, or, where a damaged byte is not needed (a second copy, the index), the same video."""

@@ -41,7 +41,7 @@ def wait_for_temporary(folder: Path) -> None:
     """Until the program has begun to write a segment's worth of output."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if any(path.stat().st_size > 0 for path in folder.glob(".stpcodec-*")):
+        if any(path.stat().st_size > 0 for path in folder.glob(".*.partial")):
             return
         time.sleep(0.02)
     raise TimeoutError("no temporary file appeared")

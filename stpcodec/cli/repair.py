@@ -1,0 +1,42 @@
+"""`stpcodec repair DAMAGED OUT`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stpcodec.cli import console
+from stpcodec.cli.session import Overwrite, Quiet, Session, Verbose
+
+
+def repair(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="DAMAGED", help="A .stp file.", show_default=False)],
+    target: Annotated[str, typer.Argument(metavar="OUT", help="The repaired .stp file.", show_default=False)],
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write every intact segment of a damaged .stp file, and what is left of its sound, as a sound new file.
+
+    Names every damaged byte range and every lost range of frames and times. The damaged file is only read; to fill
+    lost frames with pictures, use `decode --conceal` on it instead.
+    """
+    from stpcodec.codec import repair as repairing
+
+    session: Session = context.obj
+    with console.progress_bar(session.guard, quiet=quiet) as progress:
+        report = repairing.repair(
+            source,
+            target,
+            overwrite=overwrite,
+            progress=progress,
+            on_loss=lambda loss: print(console.one_line(f"{source}: {loss}"), flush=True),
+        )
+    if not quiet:
+        print(
+            f"{target}: {report.frames} frames in {report.segments} segments, "
+            f"{console.size_text(report.bytes_written)}; "
+            + (f"{report.frames_lost} frames are lost" if report.frames_lost else "no known frame is lost")
+        )
