@@ -7,6 +7,7 @@ range-coded stream of motion residuals, z and y in this order.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,6 +27,10 @@ from stpcodec.model.transform import Model, Transform
 
 PATCH = 16
 STILL = 0x80
+SKIP = 0x40
+"""A mode of inter chunks: no latents at all, the frames are the prediction as it is."""
+SKIP_CAUTION = 2.0
+"""Errors count this much more than the Lagrangian says where a chunk could be skipped: a reference is at stake."""
 OFFSET_ZERO = 128
 MOTION_CAUTION = 1.8
 """Bits of motion count this much more than those of latents: what a better prediction gains, latents would have
@@ -48,6 +53,17 @@ class EncodedChunk:
     latents: ChunkLatents
     history: History
     reconstruction: Planes
+
+
+@dataclass(frozen=True)
+class _Motion:
+    """Residuals of a chunk's fields, and what `encode_motion` needs beside them."""
+
+    base: list[Tensor]
+    middle: list[Tensor]
+    before: Tensor | None
+    height: int
+    width: int
 
 
 @dataclass(frozen=True)
@@ -79,26 +95,37 @@ class ChunkCodec:
             raise ValueError(f"a chunk of {count} frames; this one holds 1 to {transform.frames}")
         if frames.height % PATCH or frames.width % PATCH:
             raise ValueError(f"frames of {frames.width}×{frames.height} are not padded to multiples of {PATCH}")
-        coder = SymbolEncoder()
-        motion, still = None, 0
-        reference = None if history is None else history.reference
         asked = quality
+        reference = None if history is None else history.reference
+        field: Tensor | None = None
+        motion: _Motion | None = None
         if history is None:
             quality = min(100, quality + INTRA_BONUS)
         else:
-            motion, still = self._motion(coder, transform, frames, history, quality)
+            field, motion = self._motion(transform, frames, history, quality)
+        still = STILL if field is not None and motion is None else 0
+        coder = self._coder(motion)
         mode = transform.choose_mode(frames, reference)
         frames = _extend(frames, transform.frames)
-        context = transform.context(reference, self._spread(motion, transform.frames), quality, mode)
+        context = transform.context(reference, self._spread(field, transform.frames), quality, mode)
         y, z = transform.analyse(frames, quality, context)
         before = _like(None if history is None else history.latents)
         y_hat = encode_latents(
             coder, transform, y, z, None if before is None else before.y[None].float(), quality,
             previous_z=None if before is None else before.z,
         )  # fmt: skip
-        decoded = transform.synthesise(y_hat / SIXTEENTHS, quality, context)[slice(0, count)]
-        latents = ChunkLatents(to_integers(y_hat[0]), to_integers(z[0]), motion, count, quality, mode)
-        streams = (bytes((quality - asked + OFFSET_ZERO, mode | still)), coder.finish())
+        stream = coder.finish()
+        decoded, mode, plain = _closest(transform, y_hat / SIXTEENTHS, quality, context, mode, frames)
+        if plain is not None:
+            bare = transform.synthesise(torch.zeros_like(y_hat), quality, plain)
+            short = self._coder(motion).finish()
+            lost = (_error(bare, frames) - _error(decoded, frames)) * 255**2 * frames.y.numel()
+            if SKIP_CAUTION * float(lagrange_lambda(torch.tensor(quality))) * lost < 8 * (len(stream) - len(short)):
+                decoded, mode, stream = bare, SKIP, short
+                y_hat, z = torch.zeros_like(y_hat), torch.zeros_like(z)
+        decoded = decoded[slice(0, count)]
+        latents = ChunkLatents(to_integers(y_hat[0]), to_integers(z[0]), field, count, quality, mode)
+        streams = (bytes((quality - asked + OFFSET_ZERO, mode | still)), stream)
         return EncodedChunk(streams, latents, History(decoded[slice(count - 1, count)], latents), decoded)
 
     @torch.inference_mode()
@@ -125,13 +152,16 @@ class ChunkCodec:
             if not flags & STILL:
                 field = _last_field(previous)
                 motion = decode_motion(coder, self.motion_tables, frame_count, height, width, field)
-        before = _like(previous)
+        before, mode = _like(previous), flags & ~STILL
         size = (height // PATCH, width // PATCH)
+        if mode == SKIP and previous is not None and transform.uses_motion:
+            y, z = torch.zeros(1, transform.latents, *size), torch.zeros(1, *transform.hyper_shape(*size))
+            return ChunkLatents(to_integers(y[0]), to_integers(z[0]), motion, frame_count, quality, mode)
         y, z = decode_latents(
             coder, transform, size, None if before is None else before.y[None].float(), quality, self.model.device,
             previous_z=None if before is None else before.z,
         )  # fmt: skip
-        return ChunkLatents(to_integers(y[0]), to_integers(z[0]), motion, frame_count, quality, flags & ~STILL)
+        return ChunkLatents(to_integers(y[0]), to_integers(z[0]), motion, frame_count, quality, mode)
 
     @torch.inference_mode()
     def synthesise(self, latents: ChunkLatents, *, history: History | None) -> tuple[Planes, History]:
@@ -148,13 +178,13 @@ class ChunkCodec:
         return self.model.intra if history is None else self.model.inter
 
     def _motion(
-        self, coder: SymbolEncoder, transform: Transform, frames: Planes, history: History, quality: int
-    ) -> tuple[Tensor, int]:
-        """Searches and codes the chunk's motion; (field on the CPU, STILL or 0)."""
+        self, transform: Transform, frames: Planes, history: History, quality: int
+    ) -> tuple[Tensor, _Motion | None]:
+        """Searches the chunk's motion: the field on the CPU, and what is to be coded of it (None: it stands still)."""
         hierarchy = Hierarchy.of(frames.height, frames.width)
         still = torch.zeros(len(frames), 2, hierarchy.rows, hierarchy.columns, dtype=torch.int32)
         if not transform.uses_motion:
-            return still, STILL
+            return still, None
         # λ is bits per pixel per squared 8-bit error; the search wants squared error (of 1.0) per bit.
         lagrangian = MOTION_CAUTION / (float(lagrange_lambda(torch.tensor(quality))) * 255**2)
         bits = self.model.motion_tables.bits().to(self.model.device)
@@ -164,9 +194,17 @@ class ChunkCodec:
         )  # fmt: skip
         moved = join_field([level.cpu() for level in base], [level.cpu() for level in middle])
         if not moved.any():
-            return still, STILL
-        encode_motion(coder, base, middle, self.motion_tables, frames.height, frames.width, before)
-        return moved, 0
+            return still, None
+        return moved, _Motion(base, middle, before, frames.height, frames.width)
+
+    def _coder(self, motion: _Motion | None) -> SymbolEncoder:
+        """A new coder with the motion coded already."""
+        coder = SymbolEncoder()
+        if motion is not None:
+            encode_motion(
+                coder, motion.base, motion.middle, self.motion_tables, motion.height, motion.width, motion.before
+            )  # fmt: skip
+        return coder
 
     def _spread(self, motion: Tensor | None, frames: int) -> Tensor | None:
         """A short chunk's missing frames move like its last one."""
@@ -179,6 +217,29 @@ class ChunkCodec:
 def _like(latents: ChunkLatents | None) -> ChunkLatents | None:
     """The chunk before, if its latents mean the same: inter latents say nothing about intra ones, nor the reverse."""
     return None if latents is None or latents.intra else latents
+
+
+def _closest(
+    transform: Transform, y: Tensor, quality: int, context: Any, mode: int, frames: Planes
+) -> tuple[Planes, int, Any]:
+    """Of the transform's syntheses of y the one nearest to the frames, its mode, and the plainer context if any."""
+    decoded = transform.synthesise(y, quality, context)
+    other_context, other_mode = transform.plainer(context, mode)
+    if other_mode == mode:
+        return decoded, mode, None
+    other = transform.synthesise(y, quality, other_context)
+    if _error(other, frames) < _error(decoded, frames):
+        return other, other_mode, other_context
+    return decoded, mode, other_context
+
+
+def _error(decoded: Planes, frames: Planes) -> float:
+    """Squared error a pixel, planes weighed 6:3:3 as in training."""
+    y, u, v = (
+        float((a - b).square().mean())
+        for a, b in ((decoded.y, frames.y), (decoded.u, frames.u), (decoded.v, frames.v))
+    )
+    return (6 * y + 3 * u + 3 * v) / 8
 
 
 def _last_field(latents: ChunkLatents) -> Tensor | None:

@@ -109,6 +109,9 @@ class DctTransform:
     def context(self, reference: Planes | None, field: Tensor | None, quality: int, mode: int) -> Planes | None:
         return reference if mode else None
 
+    def plainer(self, context: Planes | None, mode: int) -> tuple[Planes | None, int]:
+        return context, mode
+
     def analyse(self, frames: Planes, quality: int, context: Planes | None) -> tuple[Tensor, Tensor]:
         base = context or Planes(*(torch.tensor(0.5, device=frames.y.device),) * 3)
         parts = [

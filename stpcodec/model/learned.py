@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -13,6 +15,9 @@ from stpcodec.model.planes import Planes
 from stpcodec.model.rates import sample_weight
 
 LARGEST_HYPER = 7
+PLAIN = 1
+"""The mode of an inter chunk whose frames are prediction and linear path alone, without the synthesis network: in a
+still scene its small errors would add up from frame to frame."""
 Z_CONTEXTS = 2 * (LARGEST_HYPER + 1)
 """Tables per channel of an inter network's z: none before, or each value before (codec/latent_coder.py)."""
 
@@ -52,8 +57,15 @@ class LearnedTransform:
             return None
         rows, columns = reference.height // SPACING + 1, reference.width // SPACING + 1
         prediction, packed = predict(reference, field[None, :, :, :rows, :columns])
+        if mode:  # PLAIN, or the codec's own for chunks without latents
+            return Context(_fast(prediction), None)
         with self._autocast(packed.device):
             return self.network.context(_fast(prediction), _fast(packed))
+
+    def plainer(self, context: Context | None, mode: int) -> tuple[Context | None, int]:
+        if context is None:
+            return None, mode
+        return replace(context, features=None), mode | PLAIN
 
     def analyse(self, frames: Planes, quality: int, context: Context | None) -> tuple[Tensor, Tensor]:
         packed = _fast(pack_frames(frames, self.frames))

@@ -26,10 +26,13 @@ GREY = 0.5
 
 @dataclass(frozen=True)
 class Context:
-    """What both sides know before an inter chunk: `prediction` ``[B, 96·T, h, w]``, `features` ``[B, width, h, w]``."""
+    """What both sides know before an inter chunk: `prediction` ``[B, 96·T, h, w]``, `features` ``[B, width, h, w]``.
+
+    Without features the synthesis is the linear path alone.
+    """
 
     prediction: Tensor
-    features: Tensor
+    features: Tensor | None
 
 
 class ChunkNetwork(nn.Module):
@@ -81,6 +84,7 @@ class ChunkNetwork(nn.Module):
         residual = frames - (GREY if context is None else context.prediction)
         x = self.analysis_enter(residual)
         if context is not None:
+            assert context.features is not None
             x = x + context.features
         x = self.analysis_blocks(x * self.analysis_quality(quality))
         x = self.analysis_wide(self.analysis_down(F.pixel_unshuffle(x, 2)))
@@ -91,9 +95,12 @@ class ChunkNetwork(nn.Module):
         """Decoded latents (quantiser steps) to packed frames ``[B, 96·T, h, w]``, not clamped."""
         y = y * torch.exp(self.log_inverse_gain(quality))
         linear = F.pixel_shuffle(self.linear.synthesise(y), 2)
+        if context is not None and context.features is None:
+            return context.prediction + linear
         x = self.synthesis_wide(self.synthesis_enter(y))
         x = F.pixel_shuffle(self.synthesis_up(x), 2)
         if context is not None:
+            assert context.features is not None
             x = x + context.features
         x = self.synthesis_blocks(x * self.synthesis_quality(quality))
         return (GREY if context is None else context.prediction) + linear + self.synthesis_leave(x)

@@ -63,6 +63,10 @@ class Transform(Protocol):
         """What both sides know; field ``[frames, 2, rows, columns]`` in quarter samples."""
         ...
 
+    def plainer(self, context: Any, mode: int) -> tuple[Any, int]:
+        """Context and mode of another synthesis of the same latents, which the encoder tries too; its own if none."""
+        ...
+
     def analyse(self, frames: Planes, quality: int, context: Any) -> tuple[Tensor, Tensor]:
         """`frames` frames to real y ``[1, latents, h, w]`` in steps and integer-valued z ``[1, *hyper_shape]``."""
         ...
