@@ -3,8 +3,8 @@
     leftover   | header | sidecar | 0 | 1 | 2 | 3 |✗      killed in segment 4
     new file   | header | sidecar | 0 | 1 | 2 | 3 | 4 …   0 to 2 copied; 3 coded again, and it must come out the same
 
-Copying through the same writer makes the file that an uninterrupted run makes. The last complete segment is the test
-that the source, the options and the machine are still those of the first run.
+Copying through the same writer makes the file that an uninterrupted run makes. The stream header shows other options,
+the last complete segment another source or machine; a source changed in earlier frames only is not noticed.
 """
 
 from __future__ import annotations
