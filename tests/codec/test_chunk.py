@@ -12,9 +12,11 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stpcodec.codec import chunk as chunk_module
 from stpcodec.codec.chunk import INTRA_BONUS, ChunkCodec, EncodedChunk, History
 from stpcodec.errors import CorruptFile
 from stpcodec.latents.chunk import ChunkLatents
+from stpcodec.model.learned import PLAIN
 from stpcodec.model.motion_tables import initial_tables
 from stpcodec.model.planes import Planes
 from stpcodec.model.zoo import load_model
@@ -445,3 +447,40 @@ GOLDEN_DCT = [
     ),
 ]  # fmt: skip
 GOLDEN_DCT_HASH = "9bdc530aa304c05cee6ba35a31204884"
+
+
+def test_a_chunk_may_leave_out_its_latents(single: ChunkCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skipped where errors cost nothing, never where they cost everything; a skipped chunk is its prediction."""
+    frames = clip(6)
+    monkeypatch.setattr(chunk_module, "SKIP_CAUTION", 0.0)
+    skipped = encode(single, frames, (1,) * 6)
+    assert [chunk.latents.mode for chunk in skipped.chunks] == [0] + [chunk_module.SKIP] * 5
+    monkeypatch.setattr(chunk_module, "SKIP_CAUTION", 1e9)
+    coded = encode(single, frames, (1,) * 6)
+    assert not any(chunk.latents.mode == chunk_module.SKIP for chunk in coded.chunks if chunk.latents.y.any())
+    for chunk in skipped.chunks[1:]:
+        assert not chunk.latents.y.any()
+        assert not chunk.latents.z.any()
+    for segment in (skipped, coded):
+        latents = decode_latents(single, segment)
+        assert digest(latents) == digest([chunk.latents for chunk in segment.chunks])
+        for chunk, planes in zip(segment.chunks, synthesise(single, latents), strict=True):
+            assert_same(planes, chunk.reconstruction, 1e-6)
+
+
+def test_of_two_syntheses_the_nearer_is_taken(single: ChunkCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mode says which, and the decoder obeys it."""
+    monkeypatch.setattr(chunk_module, "SKIP_CAUTION", 1e9)
+    segment = encode(single, clip(6), (1,) * 6)
+    previous = None
+    for number, chunk in enumerate(segment.chunks):
+        if number:
+            wanted = segment.original[number : number + 1]
+            errors = {}
+            for mode in (0, PLAIN):
+                planes, _ = single.synthesise(replace(chunk.latents, mode=mode), history=previous)
+                errors[mode] = chunk_module._error(planes, wanted)
+            assert chunk.latents.mode in (0, PLAIN, chunk_module.SKIP)
+            if chunk.latents.mode != chunk_module.SKIP:
+                assert errors[chunk.latents.mode] == min(errors.values())
+        previous = chunk.history
