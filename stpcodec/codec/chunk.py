@@ -22,7 +22,7 @@ from stpcodec.latents.motion_field import Hierarchy, join_field
 from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.model.motion_search import search
 from stpcodec.model.planes import Planes
-from stpcodec.model.rates import lagrange_lambda
+from stpcodec.model.rates import lagrange_lambda, squared_error
 from stpcodec.model.transform import Model, Transform
 
 PATCH = 16
@@ -30,7 +30,8 @@ STILL = 0x80
 SKIP = 0x40
 """A mode of inter chunks: no latents at all, the frames are the prediction as it is."""
 SKIP_CAUTION = 2.0
-"""Errors count this much more than the Lagrangian says where a chunk could be skipped: a reference is at stake."""
+"""Errors count this much more than the Lagrangian says where a chunk could be skipped: a reference is at stake.
+Chosen like CAUTION; not measured."""
 OFFSET_ZERO = 128
 MOTION_CAUTION = 1.8
 """Bits of motion count this much more than those of latents: what a better prediction gains, latents would have
@@ -119,7 +120,7 @@ class ChunkCodec:
         if plain is not None:
             bare = transform.synthesise(torch.zeros_like(y_hat), quality, plain)
             short = self._coder(motion).finish()
-            lost = (_error(bare, frames) - _error(decoded, frames)) * 255**2 * frames.y.numel()
+            lost = (_error(bare, frames) - _error(decoded, frames)) * frames.y.numel()
             if SKIP_CAUTION * float(lagrange_lambda(torch.tensor(quality))) * lost < 8 * (len(stream) - len(short)):
                 decoded, mode, stream = bare, SKIP, short
                 y_hat, z = torch.zeros_like(y_hat), torch.zeros_like(z)
@@ -234,12 +235,8 @@ def _closest(
 
 
 def _error(decoded: Planes, frames: Planes) -> float:
-    """Squared error a pixel, planes weighed 6:3:3 as in training."""
-    y, u, v = (
-        float((a - b).square().mean())
-        for a, b in ((decoded.y, frames.y), (decoded.u, frames.u), (decoded.v, frames.v))
-    )
-    return (6 * y + 3 * u + 3 * v) / 8
+    """Mean over frames of the error that training weighs, 8-bit samples squared."""
+    return float(squared_error(decoded, frames).mean())
 
 
 def _last_field(latents: ChunkLatents) -> Tensor | None:

@@ -11,8 +11,8 @@ from stpcodec.errors import CorruptFile
 from stpcodec.latents.motion_field import (
     MAX_VECTOR,
     Hierarchy,
-    decompose,
     join_field,
+    like_levels,
     second_context,
     to_residuals,
     to_symbols,
@@ -27,7 +27,7 @@ def encode_motion(
 ) -> None:  # fmt: skip
     """base and middle as `motion_search.search` returns them, on any device; before: see `decode_motion`."""
     base, middle = [level.cpu() for level in base], [level.cpu() for level in middle]
-    for levels, like in ((base, _like(before, height, width)), (middle, base)):
+    for levels, like in ((base, like_levels(before, height, width)), (middle, base)):
         for level, context, coded, other in walk(levels, like, height, width):
             residual, other = levels[level].permute(1, 0, 2, 3)[:, coded], other.permute(1, 0, 2, 3)[:, coded]
             first, second = to_symbols(residual, other)
@@ -45,7 +45,7 @@ def decode_motion(
     """
     hierarchy = Hierarchy.of(height, width)
     base, middle = zero_levels(hierarchy, 1), zero_levels(hierarchy, frames - 1)
-    for levels, like in ((base, _like(before, height, width)), (middle, base)):
+    for levels, like in ((base, like_levels(before, height, width)), (middle, base)):
         for level, context, coded, other in walk(levels, like, height, width):
             at = context[coded]
             first = torch.from_numpy(coder.decode(tables, at.numpy()))
@@ -58,6 +58,3 @@ def decode_motion(
         raise CorruptFile(f"motion of {largest} quarter samples is out of range; the file is damaged")
     return field
 
-
-def _like(before: Tensor | None, height: int, width: int) -> list[Tensor] | None:
-    return None if before is None else decompose(before[None].cpu(), Hierarchy.of(height, width).top)

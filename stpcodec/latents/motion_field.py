@@ -34,9 +34,9 @@ TEAR = 8
 """Quarter samples: where the corners of a cell differ by more in a component, the field is torn, not interpolated."""
 MAX_LEVELS = 6
 ACTIVITY_CLASSES = 4
-BASE_CLASSES = 3
+LIKE_CLASSES = 3
 FIRST_CLASSES = 4
-POINT_CONTEXTS = MAX_LEVELS * ACTIVITY_CLASSES * (1 + BASE_CLASSES)
+POINT_CONTEXTS = MAX_LEVELS * ACTIVITY_CLASSES * (1 + LIKE_CLASSES)
 """Contexts of a point: level × activity of its parents × (no like field | class of that field's residual)."""
 CONTEXTS = POINT_CONTEXTS * (1 + FIRST_CLASSES)
 """Contexts of a residual's component: dy by the point's context alone, dx also by the class of dy."""
@@ -150,7 +150,7 @@ def second_context(context: Tensor, first: Tensor) -> Tensor:
     """Context of dx's symbol, from the point's context and the symbol of dy."""
     size = first.abs()
     cls = 1 + (size > 0).to(context.dtype) + (size > 2).to(context.dtype)
-    return context + POINT_CONTEXTS * torch.where(first == OTHER, 4, cls)
+    return context + POINT_CONTEXTS * torch.where(first == OTHER, FIRST_CLASSES, cls)
 
 
 def to_symbols(residual: Tensor, other: Tensor) -> Tensor:
@@ -218,6 +218,11 @@ def decompose(field: Tensor, top: int) -> list[Tensor]:
         levels.append(field - upsample(parents))
         field = parents
     return [*levels, field]
+
+
+def like_levels(before: Tensor | None, height: int, width: int) -> list[Tensor] | None:
+    """A base's like field, as `walk` wants it, from the last field of the chunk before ``[2, rows, columns]``."""
+    return None if before is None else decompose(before[None], Hierarchy.of(height, width).top)
 
 
 def join_field(base: list[Tensor], middle: list[Tensor]) -> Tensor:

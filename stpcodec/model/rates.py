@@ -7,8 +7,16 @@ import math
 import torch
 from torch import Tensor
 
+from stpcodec.model.planes import Planes
+
 LAMBDA_SMALLEST, LAMBDA_LARGEST = 0.002, 0.4
 """λ of quality 1 and 100, in bits per pixel per squared 8-bit error; as x264's Lagrangian at QP 40 and 17."""
+
+
+LUMA_WEIGHT = 6.0
+CHROMA_WEIGHT = 3.0
+"""The figure that counts averages decibels 6:1:1, not squared errors: a chroma error, being several times smaller
+than luma's, weighs that much more in it. 6:3:3 makes a decibel of u worth about what the figure gives it."""
 
 
 def lagrange_lambda(quality: Tensor) -> Tensor:
@@ -20,7 +28,7 @@ def sample_weight(quality: Tensor) -> Tensor:
     """Bits that a squared error of 1.0 in one sample is worth, planes weighted 6:1:1 over 4:1:1 samples.
 
     That weighs a luma sample's error 0.75 and a chroma sample's 0.5 of a pixel's: 0.7 on average. Training weighs
-    chroma three times as much (training/loss.py); a learned model spreads its error by its own gains.
+    chroma three times as much (`squared_error`); a learned model spreads its error by its own gains.
     """
     return lagrange_lambda(quality) * 255**2 * 0.7
 
@@ -28,3 +36,11 @@ def sample_weight(quality: Tensor) -> Tensor:
 def quantiser_step(quality: Tensor) -> Tensor:
     """Step Δ of an orthonormal transform of samples in [0, 1] at which weight·Δ²/12 + log2(1/Δ) per sample is least."""
     return torch.sqrt(6 / (math.log(2) * sample_weight(quality)))
+
+
+def squared_error(decoded: Planes, original: Planes) -> Tensor:
+    """Per frame ``[N]``: squared 8-bit error weighted 6:3:3 over y, u, v, in luma's units."""
+    y = (decoded.y - original.y).square().mean((1, 2))
+    u = (decoded.u - original.u).square().mean((1, 2))
+    v = (decoded.v - original.v).square().mean((1, 2))
+    return (LUMA_WEIGHT * y + CHROMA_WEIGHT * (u + v)) * (255.0**2 / 8)

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from stpcodec.entropy.tables import gaussian_counts
-from stpcodec.latents.motion_field import Hierarchy, decompose, join_field
+from stpcodec.latents.motion_field import join_field, like_levels
 from stpcodec.latents.quantise import SCALE_COUNT, scales
 from stpcodec.model.chunk_io import pack_frames, predict, unpack_frames
 from stpcodec.model.learned import LARGEST_HYPER, Z_CONTEXTS
@@ -143,7 +143,7 @@ def count_motion(clips: list[Path], frames: int, *, rounds: int = 2, limit: int 
                 count_residuals(counts, base, like, *size)
                 count_residuals(counts, middle, base, *size)
                 before = join_field(base, middle)[-1]
-                like = decompose(before[None], Hierarchy.of(*size).top)
+                like = like_levels(before, *size)
         tables = tables_from_counts(counts)
     return tables
 

@@ -14,9 +14,8 @@ from stpcodec.model.config import LUMA_AND_CHROMA
 from stpcodec.model.layers import QUALITY_POINTS
 from stpcodec.model.network import GREY, ChunkNetwork, StpNetwork
 from stpcodec.model.prior import INDEX_PER_UNIT
-from stpcodec.model.rates import quantiser_step
+from stpcodec.model.rates import CHROMA_WEIGHT, LUMA_WEIGHT, quantiser_step
 from stpcodec.training.dataset import ClipDataset, PictureDataset
-from stpcodec.training.loss import CHROMA_WEIGHT, LUMA_WEIGHT
 
 
 @torch.no_grad()

@@ -15,7 +15,6 @@ from stpcodec.latents.quantise import (
     round_through,
 )
 from stpcodec.model.network import ChunkNetwork, Context
-from stpcodec.model.planes import Planes
 
 TAIL = 0.01
 """Share of a wider Laplacian in the training likelihood: real latents have heavy tails, and gradients must reach
@@ -59,20 +58,6 @@ def scale_of(index: Tensor) -> Tensor:
     """Standard deviation behind a (real, differentiable) scale index."""
     ratio = SCALE_LARGEST / SCALE_SMALLEST
     return SCALE_SMALLEST * torch.exp(index * (torch.log(torch.tensor(ratio)).item() / (SCALE_COUNT - 1)))
-
-
-LUMA_WEIGHT = 6.0
-CHROMA_WEIGHT = 3.0
-"""The figure that counts averages decibels 6:1:1, not squared errors: a chroma error, being several times smaller
-than luma's, weighs that much more in it. 6:3:3 makes a decibel of u worth about what the figure gives it."""
-
-
-def squared_error(decoded: Planes, original: Planes) -> Tensor:
-    """Per frame ``[N]``: squared 8-bit error weighted 6:3:3 over y, u, v, in luma's units."""
-    y = (decoded.y - original.y).square().mean((1, 2))
-    u = (decoded.u - original.u).square().mean((1, 2))
-    v = (decoded.v - original.v).square().mean((1, 2))
-    return (LUMA_WEIGHT * y + CHROMA_WEIGHT * (u + v)) * (255.0**2 / 8)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from torch import Tensor
 from stpcodec.model.chunk_io import pack_frames, predict, unpack_frames
 from stpcodec.model.network import StpNetwork
 from stpcodec.model.planes import Planes
-from stpcodec.model.rates import lagrange_lambda
+from stpcodec.model.rates import lagrange_lambda, squared_error
 from stpcodec.training.dataset import Sequence
-from stpcodec.training.loss import code_chunk, squared_error
+from stpcodec.training.loss import code_chunk
 
 INTRA_WEIGHT = 2.0
 """Every later frame is predicted from the intra frame: its error counts more than its share of the frames."""

@@ -12,18 +12,18 @@ import torch
 
 from stpcodec.entropy.tables import TableSet
 from stpcodec.errors import ModelError
-from stpcodec.latents.motion_field import BASE_CLASSES, CONTEXTS, POINT_CONTEXTS
+from stpcodec.latents.motion_field import CONTEXTS, LIKE_CLASSES, POINT_CONTEXTS
 from stpcodec.latents.quantise import SCALE_COUNT
 from stpcodec.model.chunk_io import pack_frames
 from stpcodec.model.learned import LARGEST_HYPER, Z_CONTEXTS
 from stpcodec.model.motion_tables import SYMBOLS, initial_tables, tables_from_counts
 from stpcodec.model.network import ChunkNetwork, StpNetwork
 from stpcodec.model.planes import Planes
+from stpcodec.model.rates import LUMA_WEIGHT, squared_error
 from stpcodec.model.zoo import load_model
 from stpcodec.training.dataset import ClipDataset, PictureDataset
 from stpcodec.training.export import Y_LARGEST, count_motion, count_symbols, export_weights
 from stpcodec.training.initialise import _install, sample_weights, start_linear
-from stpcodec.training.loss import LUMA_WEIGHT, squared_error
 from tests.tiny_model import tiny_network, tiny_tables
 from tests.training.material import TINY_TWO, cached_clip
 
@@ -157,7 +157,7 @@ def test_motion_is_counted_behind_the_field_before(frames: int, clips: list[Path
     """All contexts come up that the coder uses: of the first chunk, of those after it, of frames within a chunk."""
     changed = (count_motion(clips, frames, rounds=1).counts != tables_from_counts(NOTHING).counts).any(1)
     for component in (changed[:POINT_CONTEXTS], changed[POINT_CONTEXTS:].view(-1, POINT_CONTEXTS).any(0)):
-        alone, *liked = component.view(1 + BASE_CLASSES, -1).any(1).tolist()
+        alone, *liked = component.view(1 + LIKE_CLASSES, -1).any(1).tolist()
         assert alone
         assert any(liked)
 

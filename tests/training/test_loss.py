@@ -16,9 +16,10 @@ from stpcodec.latents.quantise import SIXTEENTHS, scales
 from stpcodec.model.chunk_io import pack_frames
 from stpcodec.model.network import ChunkNetwork
 from stpcodec.model.planes import Planes
+from stpcodec.model.rates import squared_error
 from stpcodec.model.zoo import load_model, load_network
 from stpcodec.training.export import export_weights
-from stpcodec.training.loss import code_chunk, gaussian_bits, scale_of, squared_error
+from stpcodec.training.loss import code_chunk, gaussian_bits, scale_of
 from tests.tiny_model import initial_tables, moving_planes, tiny_network, tiny_tables
 
 CPU = torch.device("cpu")
