@@ -192,17 +192,18 @@ class StpFile:
         for chunk, tiles in zip(segment.chunks, self._segment_codec().latents(segment), strict=True):
             for part in tiles:
                 tile = part.tile
-                chunks.append(
+                chunks += [
                     ChunkIntegers(
-                        first_frame=first_frame,
-                        frame_count=chunk.frame_count,
+                        first_frame=first_frame + picture.first_frame,
+                        frame_count=picture.frame_count,
                         y=tile.y,
                         x=tile.x,
                         height=tile.height,
                         width=tile.width,
-                        arrays=part.latents.arrays(),
+                        arrays=picture.arrays(),
                     )
-                )
+                    for picture in part.latents.pictures
+                ]
             first_frame += chunk.frame_count
         return chunks
 

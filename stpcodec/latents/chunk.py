@@ -15,17 +15,21 @@ class Hash(Protocol):
 
 
 @dataclass(frozen=True)
-class ChunkLatents:
-    """One chunk, on the CPU.
+class PictureLatents:
+    """One coded picture, on the CPU.
 
     y: decoded latents in sixteenths of a quantiser step, int32 ``[C, H/16, W/16]``. z: hyper-latents, int32
-    ``[hyper, h', w']``. field: motion in quarter samples, int32 ``[frame_count, 2, rows, columns]``; None in an
-    intra chunk. quality: 1..100, of this chunk. mode: the transform's own choice, 0..127.
+    ``[hyper, h', w']``. field: motion in quarter samples, int32 ``[references, 2, rows, columns]`` (of `dct`, which has
+    none, zeros ``[frame_count, ...]``); None of an intra picture. choice: int32 ``[H/16, W/16]`` of a picture
+    between two references, see latents/blend.py. first_frame: counted in its chunk. quality: 1..100, of this picture.
+    mode: the transform's own choice, 0..127.
     """
 
     y: Tensor
     z: Tensor
     field: Tensor | None
+    choice: Tensor | None
+    first_frame: int
     frame_count: int
     quality: int
     mode: int
@@ -36,7 +40,11 @@ class ChunkLatents:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The integers by name, as numpy arrays."""
-        named = {"y": self.y, "z": self.z} | ({} if self.field is None else {"motion": self.field})
+        named = {"y": self.y, "z": self.z}
+        if self.field is not None:
+            named["motion"] = self.field
+        if self.choice is not None:
+            named["blend"] = self.choice
         return {name: tensor.numpy() for name, tensor in named.items()}
 
     def hash_into(self, digest: Hash) -> None:
@@ -44,6 +52,25 @@ class ChunkLatents:
         for name, array in self.arrays().items():
             digest.update(f"{name}{array.shape}q{self.quality}m{self.mode}n{self.frame_count}".encode())
             digest.update(np.ascontiguousarray(array, dtype="<i4").tobytes())
+
+
+@dataclass(frozen=True)
+class ChunkLatents:
+    """The pictures of a chunk in the order of coding; the first one is, in time, the last."""
+
+    pictures: tuple[PictureLatents, ...]
+
+    @property
+    def frame_count(self) -> int:
+        return sum(picture.frame_count for picture in self.pictures)
+
+    @property
+    def anchor(self) -> PictureLatents:
+        return self.pictures[0]
+
+    def hash_into(self, digest: Hash) -> None:
+        for picture in self.pictures:
+            picture.hash_into(digest)
 
 
 def to_integers(tensor: Tensor) -> Tensor:

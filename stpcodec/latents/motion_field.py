@@ -11,11 +11,12 @@ point of spacing s is predicted from the points of spacing 2s around it, and onl
 the motion is smooth all fine residuals are zero and nearly free, so the grid adapts itself: 256-sample cells
 over a static wall, 8-sample cells along a moving edge.
 
-A chunk of T frames carries T fields against one reference. The last frame's field is the *base*; frame k is
-predicted by base·k/T (uniform motion), and its residual field is coded by the same hierarchy. How probable a
-residual is depends on its level, on its parents' residuals and on that of a like field at the same point: for
-the base, the last field of the chunk before; for the other frames, the base. All arithmetic is on integers:
-encoder and decoder agree on every device.
+How probable a residual is depends on the kind of field, on its level, on its parents' residuals and on the residual
+of a like field at the same point. An *anchor*'s field is coded as it is; like it is the field of the anchor before. A
+picture between two references has two fields: the one to the *past* is predicted from the field between the two ends
+of its gap by uniform motion, which is also the like field; the one to the *future* continues the one to the past
+in a straight line, and like it is the past one's residual. All arithmetic is on integers: encoder and decoder agree on
+every device.
 """
 
 from __future__ import annotations
@@ -38,8 +39,11 @@ LIKE_CLASSES = 3
 FIRST_CLASSES = 4
 POINT_CONTEXTS = MAX_LEVELS * ACTIVITY_CLASSES * (1 + LIKE_CLASSES)
 """Contexts of a point: level × activity of its parents × (no like field | class of that field's residual)."""
-CONTEXTS = POINT_CONTEXTS * (1 + FIRST_CLASSES)
+KIND_CONTEXTS = POINT_CONTEXTS * (1 + FIRST_CLASSES)
 """Contexts of a residual's component: dy by the point's context alone, dx also by the class of dy."""
+ANCHOR, PAST, FUTURE = range(3)
+"""Kinds of fields: of a picture with one reference, and the two of a picture between two."""
+CONTEXTS = 3 * KIND_CONTEXTS
 LARGEST = 32
 """Symbols beyond ±LARGEST are escaped."""
 OTHER = LARGEST
@@ -167,7 +171,7 @@ def to_residuals(symbols: Tensor, other: Tensor) -> Tensor:
 
 
 def walk(
-    levels: list[Tensor], like: list[Tensor] | None, height: int, width: int
+    levels: list[Tensor], like: list[Tensor] | None, height: int, width: int, kind: int = ANCHOR
 ) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
     """The order of coding, coarse to fine: (level, contexts ``[N, h, w]``, coded points bool ``[N, h, w]``, other
     ``[N, 2, h, w]``, the residual that would follow the other parent).
@@ -181,17 +185,17 @@ def walk(
     for level in range(hierarchy.top, -1, -1):
         like_magnitude = None if like is None else magnitude(like[level]).expand(count, -1, -1)
         coded = hierarchy.coded(level, height, width).to(device).expand(count, -1, -1)
-        yield level, context_of(level, inherited, like_magnitude), coded, other
+        context = kind * KIND_CONTEXTS + context_of(level, inherited, like_magnitude)
+        yield level, context, coded, other
         if level:
             inherited = spread(activity_after(levels[level], inherited))
             predicted, second = upsample_both(predicted + levels[level])
             other = second - predicted
 
 
-def scale_base(base: Tensor, frames: int) -> Tensor:
-    """Fields of the frames before the last under uniform motion: ``[2, h, w]`` to ``[frames - 1, 2, h, w]``."""
-    k = torch.arange(1, frames, device=base.device, dtype=base.dtype).view(-1, 1, 1, 1)
-    return torch.div(2 * base[None] * k + frames, 2 * frames, rounding_mode="floor")
+def scaled(field: Tensor, numerator: int, denominator: int) -> Tensor:
+    """field·numerator/denominator for uniform motion, to the nearest integer, halves up. denominator is positive."""
+    return torch.div(2 * field * numerator + denominator, 2 * denominator, rounding_mode="floor")
 
 
 def zero_levels(hierarchy: Hierarchy, count: int, device: torch.device | str = "cpu") -> list[Tensor]:
@@ -220,13 +224,6 @@ def decompose(field: Tensor, top: int) -> list[Tensor]:
     return [*levels, field]
 
 
-def like_levels(before: Tensor | None, height: int, width: int) -> list[Tensor] | None:
-    """A base's like field, as `walk` wants it, from the last field of the chunk before ``[2, rows, columns]``."""
-    return None if before is None else decompose(before[None], Hierarchy.of(height, width).top)
-
-
-def join_field(base: list[Tensor], middle: list[Tensor]) -> Tensor:
-    """Residuals of the last frame and of those before it to all fields ``[T, 2, rows, columns]``, the last's last."""
-    last = reconstruct(base)
-    count = middle[0].shape[0]
-    return torch.cat((scale_base(last[0], count + 1) + reconstruct(middle), last)) if count else last
+def like_levels(field: Tensor | None, height: int, width: int) -> list[Tensor] | None:
+    """A like field ``[2, rows, columns]`` as `walk` wants it."""
+    return None if field is None else decompose(field[None], Hierarchy.of(height, width).top)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from stpcodec.latents.blend import blend_weights
 from stpcodec.model.planes import Planes
 from stpcodec.model.warp import warp_planes
 from stpcodec.patches.packing import CHANNELS, pack, unpack
@@ -20,10 +21,31 @@ def unpack_frames(packed: Tensor, count: int) -> Planes:
     return Planes(*unpack(packed.float().reshape(-1, packed.shape[1] // count, *packed.shape[2:])))
 
 
-def predict(reference: Planes, fields: Tensor) -> tuple[Tensor, Tensor]:
-    """reference: B frames; fields ``[B, T, 2, rows, columns]`` in quarter samples.
+def predict(reference: Planes, field: Tensor) -> tuple[Tensor, Tensor]:
+    """reference: B frames; field ``[B, 2, rows, columns]`` in quarter samples.
 
-    Returns the prediction ``[B, 96·T, H/8, W/8]`` and the packed reference ``[B, 96, H/8, W/8]``.
+    Returns the prediction and the packed reference, each ``[B, 96, H/8, W/8]``.
     """
-    warped = warp_planes(reference, fields.flatten(0, 1))
-    return pack_frames(warped, fields.shape[1]), pack_frames(reference, 1)
+    return pack_frames(warp_planes(reference, field), 1), pack_frames(reference, 1)
+
+
+def predict_between(past: Planes, future: Planes, fields: Tensor, choice: Tensor) -> tuple[Tensor, Tensor]:
+    """past, future: B frames each; fields ``[B, 2, 2, rows, columns]`` to both; choice ``[B, H/16, W/16]``.
+
+    Returns the prediction and half of what the two references disagree about it, zero where only one of them counts,
+    each ``[B, 96, H/8, W/8]``.
+    """
+    return blend(warped_pair(past, future, fields), choice)
+
+
+def warped_pair(past: Planes, future: Planes, fields: Tensor) -> tuple[Tensor, Tensor]:
+    """Both references as the fields move them, packed ``[B, 96, H/8, W/8]``."""
+    return tuple(pack_frames(warp_planes(reference, fields[:, i]), 1) for i, reference in enumerate((past, future)))  # type: ignore[return-value]
+
+
+def blend(pair: tuple[Tensor, Tensor], choice: Tensor) -> tuple[Tensor, Tensor]:
+    """See `predict_between`."""
+    first, second = pair
+    weight = blend_weights(choice)[:, None].to(first.dtype)
+    difference = first - second
+    return second + weight * difference, difference * (weight * (1 - weight) * 2)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -106,8 +107,10 @@ class DctTransform:
         itself = F.avg_pool2d(frames.y[:, None].square(), 16).mean() - means.square().mean()
         return int(bool(difference < itself))
 
-    def context(self, reference: Planes | None, field: Tensor | None, quality: int, mode: int) -> Planes | None:
-        return reference if mode else None
+    def context(
+        self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int
+    ) -> Planes | None:
+        return references[0] if mode and references else None
 
     def plainer(self, context: Planes | None, mode: int) -> tuple[Planes | None, int]:
         return context, mode

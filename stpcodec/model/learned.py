@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from stpcodec.entropy.tables import TableSet
 from stpcodec.latents.motion_field import SPACING
-from stpcodec.model.chunk_io import pack_frames, predict, unpack_frames
+from stpcodec.model.chunk_io import pack_frames, predict, predict_between, unpack_frames
 from stpcodec.model.network import ChunkNetwork, Context
 from stpcodec.model.planes import Planes
 from stpcodec.model.rates import sample_weight
@@ -52,15 +53,25 @@ class LearnedTransform:
     def choose_mode(self, frames: Planes, reference: Planes | None) -> int:
         return 0
 
-    def context(self, reference: Planes | None, field: Tensor | None, quality: int, mode: int) -> Context | None:
-        if reference is None or field is None:
+    def context(
+        self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int
+    ) -> Context | None:
+        if not references or field is None:
             return None
-        rows, columns = reference.height // SPACING + 1, reference.width // SPACING + 1
-        prediction, packed = predict(reference, field[None, :, :, :rows, :columns])
-        if mode:  # PLAIN, or the codec's own for chunks without latents
+        rows, columns = references[0].height // SPACING + 1, references[0].width // SPACING + 1
+        field = field[..., :rows, :columns]
+        packed: Tensor | None = None
+        difference: Tensor | None = None
+        if len(references) == 1:
+            prediction, packed = predict(references[0], field)
+        else:
+            assert choice is not None
+            past, future = references
+            prediction, difference = predict_between(past, future, field[None], choice[None])
+        if mode:  # PLAIN, or the codec's own for pictures without latents
             return Context(_fast(prediction), None)
-        with self._autocast(packed.device):
-            return self.network.context(_fast(prediction), _fast(packed))
+        with self._autocast(prediction.device):
+            return self.network.context(*(None if x is None else _fast(x) for x in (prediction, packed, difference)))  # type: ignore[arg-type]
 
     def plainer(self, context: Context | None, mode: int) -> tuple[Context | None, int]:
         if context is None:

@@ -24,6 +24,8 @@ ROUGHNESS = 0.0003
 """Mean absolute error a window must gain per sample that its vector departs from its neighbours' median."""
 MATCH_REACH = 8
 """Reach of the exhaustive match, in samples of its scale."""
+ROUNDS = 2
+"""Rounds of steps by one sample on the fine grid."""
 SMALLEST_WINDOW = 4
 """Sides of its windows, in samples of its scale: fewer say too little."""
 
@@ -87,11 +89,27 @@ class _Best:
                 self.offer(self.vectors + step[:, None, None], around)
 
 
-def match(frame: Tensor, reference: Tensor, starts: list[Tensor]) -> Tensor:
+def match(frame: Tensor, reference: Tensor, starts: list[Tensor], *, thorough: bool = True) -> Tensor:
     """Whole-sample vectors ``[2, H/SPACING + 1, W/SPACING + 1]`` of all control points of a frame.
 
     frame, reference: luma ``[H, W]`` in [0, 1], multiples of 16. starts: further candidates, of the result's shape.
+    thorough: False looks at the candidates and around them only.
     """
+    fine = Matcher(frame, reference, spacing=SPACING, window=FINE_WINDOW)
+    if thorough:
+        first, *more = _matched_coarsely(frame, reference, starts, fine)
+    else:
+        first, *more = starts
+    chosen = _Best(fine, first)
+    for start in (*more, *(starts if thorough else ())):
+        chosen.offer(start, chosen.vectors)
+    for _ in range(ROUNDS):
+        chosen.improve((1,))
+    return chosen.vectors
+
+
+def _matched_coarsely(frame: Tensor, reference: Tensor, starts: list[Tensor], fine: Matcher) -> tuple[Tensor, Tensor]:
+    """Two candidates for all points, from a match of every second one with large windows."""
     height, width = frame.shape
     coarse = Matcher(frame, reference, spacing=2 * SPACING, window=COARSE_WINDOW)
     zero = torch.zeros(2, coarse.rows, coarse.columns, device=frame.device)
@@ -103,7 +121,6 @@ def match(frame: Tensor, reference: Tensor, starts: list[Tensor]) -> Tensor:
     best.offer(best.vectors.flatten(1).median(1).values[:, None, None].expand_as(zero), zero)
     best.improve((4, 2, 1))
     best.improve((2, 1))
-    fine = Matcher(frame, reference, spacing=SPACING, window=FINE_WINDOW)
     rows = torch.arange(fine.rows, device=frame.device)
     columns = torch.arange(fine.columns, device=frame.device)
     corners = []
@@ -111,12 +128,7 @@ def match(frame: Tensor, reference: Tensor, starts: list[Tensor]) -> Tensor:
     for add in (0, 1):
         y, x = ((rows + add) // 2).clamp(max=coarse.rows - 1), ((columns + add) // 2).clamp(max=coarse.columns - 1)
         corners.append(best.vectors[:, y][:, :, x])
-    chosen = _Best(fine, corners[0])
-    for start in (corners[1], *starts):
-        chosen.offer(start, chosen.vectors)
-    chosen.improve((1,))
-    chosen.improve((1,))
-    return chosen.vectors
+    return corners[0], corners[1]
 
 
 def _exhaustive(frame: Tensor, reference: Tensor, matcher: Matcher, factor: int) -> Tensor:

@@ -34,11 +34,15 @@ WIDEST = 4
 
 
 class FieldQuantiser:
-    """cost_bits ``[CONTEXTS, 2·LARGEST + 2]``: bits per residual, the last column the escape. lagrangian: squared
-    error (luma in [0, 1]) per bit."""
+    """cost_bits ``[KIND_CONTEXTS, 2·LARGEST + 2]``: bits per residual, the last column the escape. lagrangian: squared
+    error (luma in [0, 1]) per bit. thorough: also residuals of one component alone."""
 
-    def __init__(self, hierarchy: Hierarchy, height: int, width: int, cost_bits: Tensor, lagrangian: float):
+    def __init__(
+        self, hierarchy: Hierarchy, height: int, width: int, cost_bits: Tensor, lagrangian: float, *,
+        thorough: bool = True,
+    ):  # fmt: skip
         self.hierarchy = hierarchy
+        self.thorough = thorough
         self.cost_bits = cost_bits
         # The quadratic model is per luma sample squared; vectors here count quarter samples.
         self.lagrangian = lagrangian * UNITS_PER_SAMPLE**2
@@ -78,7 +82,9 @@ class FieldQuantiser:
         candidates = [zero, other.to(own.dtype)]
         for wanted in (own,) if level == 0 else (own, mean):
             rounded = (wanted - predicted).round().clamp(-MAX_VECTOR, MAX_VECTOR)
-            candidates += [rounded, rounded * _keep(rounded, 0), rounded * _keep(rounded, 1)]
+            candidates.append(rounded)
+            if self.thorough:
+                candidates += [rounded * _keep(rounded, 0), rounded * _keep(rounded, 1)]
         best_cost, best = None, zero
         for candidate in candidates:
             error = self._error(predicted + candidate, dependants)

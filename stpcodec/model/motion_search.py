@@ -12,6 +12,8 @@ The same torch code runs on CPU and GPU. Only the encoder runs it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,7 +25,6 @@ from stpcodec.latents.motion_field import (
     Hierarchy,
     like_levels,
     reconstruct,
-    scale_base,
 )
 from stpcodec.model.motion_match import match
 from stpcodec.model.motion_quantise import FieldQuantiser
@@ -34,55 +35,32 @@ REFINEMENTS = 2
 
 
 def search(
-    frames: Tensor, reference: Tensor, *, cost_bits: Tensor, lagrangian: float,
-    before: Tensor | None = None,
-) -> tuple[list[Tensor], list[Tensor]]:  # fmt: skip
-    """Motion of a chunk against one reference.
+    frame: Tensor, reference: Tensor, *, cost_bits: Tensor, lagrangian: float, predicted: Tensor | None = None,
+    like: Tensor | None = None, hints: Sequence[Tensor] = (), thorough: bool = True,
+) -> list[Tensor]:  # fmt: skip
+    """Motion of one frame against one reference.
 
-    frames ``[T, H, W]`` and reference ``[H, W]``: luma in [0, 1], multiples of 16. cost_bits
-    ``[CONTEXTS, 2·LARGEST + 2]``: bits per residual, the last column the escape. lagrangian: squared error
-    (luma in [0, 1]) per bit. before: the field of the frame before the chunk ``[2, rows, columns]`` in quarter
-    samples, a hint and what the coder's contexts look at. Returns (base, middle): residuals per level, finest
-    first, int32 ``[1, 2, h, w]`` and ``[T - 1, 2, h, w]``.
+    frame, reference ``[H, W]``: luma in [0, 1], multiples of 16. cost_bits ``[KIND_CONTEXTS, 2·LARGEST + 2]``: bits per
+    residual, the last column the escape. lagrangian: squared error (luma in [0, 1]) per bit. predicted: the
+    field that residuals are added to; like: what the coder's contexts look at (latents/motion_field.py); hints: fields
+    to start from beside it, all int32 ``[2, rows, columns]`` in quarter samples. thorough: also match everywhere within
+    reach, not only near the hints. Returns residuals per level, finest first, int32 ``[1, 2, h, w]``.
     """
-    count, height, width = frames.shape
-    hierarchy = Hierarchy.of(height, width)
-    field, tensor = _track(frames, reference, hierarchy, before)
-    coder = FieldQuantiser(hierarchy, height, width, cost_bits, lagrangian)
-    like = like_levels(None if before is None else before.to(frames.device), height, width)
-    base = coder.quantise(field[-1:] * UNITS_PER_SAMPLE, tensor[-1:], like)
-    base = _zero_unless_better(base, None, frames[-1:, None], reference[None, None], lagrangian)
-    if count == 1:
-        return base, [level[:0] for level in base]
-    predicted = scale_base(reconstruct(base)[0], count)
-    middle = coder.quantise(field[:-1] * UNITS_PER_SAMPLE - predicted, tensor[:-1], base)
-    references = reference.expand(count - 1, 1, -1, -1)
-    middle = _zero_unless_better(middle, predicted, frames[:-1, None], references, lagrangian)
-    return base, middle
-
-
-def _track(
-    frames: Tensor, reference: Tensor, hierarchy: Hierarchy, before: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Fields ``[T, 2, rows, columns]`` in samples and structure tensors of all frames of a chunk.
-
-    Each frame starts from the one before it, scaled to its distance: so the search follows motion far beyond the
-    reach of one match.
-    """
-    height, width = frames.shape[-2:]
+    height, width = frame.shape
+    hierarchy, device = Hierarchy.of(height, width), frame.device
     rows, columns = height // SPACING + 1, width // SPACING + 1
-    hint = None if before is None else before[:, :rows, :columns].to(frames) / UNITS_PER_SAMPLE
-    fields: list[Tensor] = []
-    tensors: list[Tensor] = []
-    for k in range(1, frames.shape[0] + 1):
-        if k > 1:
-            hint = fields[-1][0, :, :rows, :columns] * (k / (k - 1))
-        frame, target = frames[None, k - 1 : k], reference[None, None]
-        start = match(frames[k - 1], reference, [] if hint is None else [hint])
-        field, tensor = _refine(frame, target, _extend(start[None], hierarchy))
-        fields.append(field)
-        tensors.append(tensor)
-    return torch.cat(fields), torch.cat(tensors)
+    if predicted is None:
+        predicted = torch.zeros(2, hierarchy.rows, hierarchy.columns, dtype=torch.int32, device=device)
+    predicted = predicted.to(device)[None]
+    starts = [h[:, :rows, :columns].to(frame) / UNITS_PER_SAMPLE for h in (predicted[0], *hints)]
+    start = match(frame, reference, starts, thorough=thorough)
+    field, tensor = _refine(frame[None, None], reference[None, None], _extend(start[None], hierarchy))
+    coder = FieldQuantiser(hierarchy, height, width, cost_bits, lagrangian, thorough=thorough)
+    looks_at = like_levels(None if like is None else like.to(device), height, width)
+    levels = coder.quantise(field * UNITS_PER_SAMPLE - predicted, tensor, looks_at)
+    if not thorough:
+        return levels
+    return _zero_unless_better(levels, predicted, frame[None, None], reference[None, None], lagrangian)
 
 
 def _refine(frame: Tensor, reference: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
@@ -157,16 +135,14 @@ def _gradient(plane: Tensor, dim: int) -> Tensor:
 
 
 def _zero_unless_better(
-    levels: list[Tensor], predicted: Tensor | None, frames: Tensor, references: Tensor, lagrangian: float
+    levels: list[Tensor], predicted: Tensor, frame: Tensor, reference: Tensor, lagrangian: float
 ) -> list[Tensor]:
-    """Drops a frame's residual field when warping with it does not pay (the quadratic model can be wrong)."""
-    height, width = frames.shape[-2:]
+    """Drops the residual field when warping with it does not pay (the quadratic model can be wrong)."""
+    height, width = frame.shape[-2:]
     residual = reconstruct(levels)
-    start = torch.zeros_like(residual) if predicted is None else predicted
     errors = []
-    for field in (start, start + residual):
-        flow = dense_flow(field.to(frames.dtype) / UNITS_PER_SAMPLE, height, width)
-        errors.append((frames - warp(references, flow, mode="bilinear")).square().sum((1, 2, 3)))
-    bits = sum((level != 0).sum((1, 2, 3)) for level in levels) * 4.0
-    keep = (errors[1] + lagrangian * bits < errors[0]).int().view(-1, 1, 1, 1)
-    return [level * keep for level in levels]
+    for field in (predicted, predicted + residual):
+        flow = dense_flow(field.to(frame.dtype) / UNITS_PER_SAMPLE, height, width)
+        errors.append(float((frame - warp(reference, flow, mode="bilinear")).square().sum()))
+    bits = 4.0 * sum(int((level != 0).sum()) for level in levels)
+    return levels if errors[1] + lagrangian * bits < errors[0] else [torch.zeros_like(level) for level in levels]

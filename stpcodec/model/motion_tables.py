@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from stpcodec.latents.blend import BLEND_CONTEXTS, CHOICES, walk_blend
 from stpcodec.latents.motion_field import (
     ACTIVITY_CLASSES,
     CONTEXTS,
+    KIND_CONTEXTS,
     LARGEST,
     MAX_LEVELS,
     POINT_CONTEXTS,
@@ -25,13 +27,15 @@ TOTAL = 1 << 16
 
 @dataclass(frozen=True)
 class MotionTables:
-    """counts: int32 ``[CONTEXTS, SYMBOLS]``, every entry at least 1."""
+    """counts: int32 ``[CONTEXTS, SYMBOLS]``; blend: int32 ``[BLEND_CONTEXTS, CHOICES + 1]`` of choices less one
+    (latents/blend.py), the last column never used. Every entry at least 1."""
 
     counts: Tensor
+    blend: Tensor
 
-    def bits(self) -> Tensor:
-        """Float32 ``[CONTEXTS, SYMBOLS]``: what each symbol costs."""
-        counts = self.counts.double()
+    def bits(self, kind: int) -> Tensor:
+        """Float32 ``[KIND_CONTEXTS, SYMBOLS]``: what each symbol of a kind of field costs."""
+        counts = self.counts[kind * KIND_CONTEXTS : (kind + 1) * KIND_CONTEXTS].double()
         return -torch.log2(counts / counts.sum(1, keepdim=True)).float()
 
 
@@ -44,7 +48,7 @@ def initial_tables() -> MotionTables:
     size = torch.arange(-LARGEST, LARGEST + 1, dtype=torch.float64).abs()
     rows = []
     for context in range(CONTEXTS):
-        first_class, point = divmod(context, POINT_CONTEXTS)
+        first_class, point = divmod(context % KIND_CONTEXTS, POINT_CONTEXTS)
         like_class, rest = divmod(point, MAX_LEVELS * ACTIVITY_CLASSES)
         level, activity = divmod(rest, ACTIVITY_CLASSES)
         busy = (0.004, 0.06, 0.15, 0.35)[activity] * (1.0, 0.5, 3.0, 3.0)[like_class] * (1 + 0.7 * level)
@@ -55,12 +59,34 @@ def initial_tables() -> MotionTables:
         density *= (1 - zero - escape) / density.sum()
         density[LARGEST] = zero
         rows.append(torch.cat((density, density.new_tensor([escape]))))
-    return MotionTables(((torch.stack(rows) * TOTAL).round().clamp(min=1)).int())
+    return MotionTables(((torch.stack(rows) * TOTAL).round().clamp(min=1)).int(), _initial_blend())
 
 
-def count_residuals(counts: Tensor, levels: list[Tensor], like: list[Tensor] | None, height: int, width: int) -> None:
-    """Adds a chunk's coded residuals to counts, float64 ``[CONTEXTS, SYMBOLS]``, in place."""
-    for level, context, coded, other in walk(levels, like, height, width):
+def _initial_blend() -> Tensor:
+    """Neighbours agree more often than not; where they say nothing, both references count."""
+    rows = []
+    for context in range(BLEND_CONTEXTS):
+        rest, last = divmod(context % CHOICES**3, CHOICES)
+        around = (rest // CHOICES, rest % CHOICES, last)
+        share = torch.tensor([1.0, 0.1, 0.1, 1e-6], dtype=torch.float64)
+        for choice in around:
+            share[choice] += 1.0
+        rows.append(share / share.sum())
+    return (torch.stack(rows) * TOTAL).round().clamp(min=1).int()
+
+
+def count_choices(counts: Tensor, choice: Tensor) -> None:
+    """Adds a picture's choices to counts, float64 ``[BLEND_CONTEXTS, CHOICES + 1]``, in place."""
+    for part, context in walk_blend(choice):
+        index = context.long() * (CHOICES + 1) + choice[part].long()
+        counts.view(-1).index_add_(0, index, torch.ones_like(index, dtype=counts.dtype))
+
+
+def count_residuals(
+    counts: Tensor, levels: list[Tensor], like: list[Tensor] | None, height: int, width: int, kind: int
+) -> None:
+    """Adds a field's coded residuals to counts, float64 ``[CONTEXTS, SYMBOLS]``, in place."""
+    for level, context, coded, other in walk(levels, like, height, width, kind):
         residual, other = levels[level].permute(1, 0, 2, 3)[:, coded], other.permute(1, 0, 2, 3)[:, coded]
         first, second = to_symbols(residual, other)
         at = context[coded]
@@ -70,8 +96,13 @@ def count_residuals(counts: Tensor, levels: list[Tensor], like: list[Tensor] | N
             counts.view(-1).index_add_(0, index, torch.ones_like(index, dtype=counts.dtype))
 
 
-def tables_from_counts(counts: Tensor) -> MotionTables:
-    """Counted residuals, smoothed by the initial tables (worth eight observations a context)."""
-    initial = initial_tables().counts.double()
-    mixed = counts.double() + 8.0 * initial / initial.sum(1, keepdim=True)
-    return MotionTables((mixed / mixed.sum(1, keepdim=True) * TOTAL).round().clamp(min=1).int())
+def tables_from_counts(counts: Tensor, blend: Tensor) -> MotionTables:
+    """Counted residuals and choices, smoothed by the initial tables (worth eight observations a context)."""
+    initial = initial_tables()
+    return MotionTables(_smoothed(counts, initial.counts), _smoothed(blend, initial.blend))
+
+
+def _smoothed(counts: Tensor, initial: Tensor) -> Tensor:
+    start = initial.double()
+    mixed = counts.double() + 8.0 * start / start.sum(1, keepdim=True)
+    return (mixed / mixed.sum(1, keepdim=True) * TOTAL).round().clamp(min=1).int()

@@ -1,8 +1,8 @@
 """The learned transforms: analysis, synthesis and hyper-analysis around a linear codec.
 
-One network codes T frames into one latent grid. The intra network codes one frame alone; the inter network
-predicts every frame by warping the last decoded one, codes the difference linearly (KLT) and
-lets residual networks on both sides, which see the prediction, add what a linear transform cannot.
+The intra network codes one frame alone; the inter network has a prediction of its frame, warped from one decoded frame
+or two, codes the difference linearly (KLT) and lets residual networks on both sides, which see the prediction, add
+what a linear transform cannot.
 
 Shapes: a chunk of B·T frames is packed to ``[B, 96·T, H/8, W/8]``; latents y are ``[B, latents, H/16, W/16]``,
 hyper-latents z ``[B, hyper, ceil(H/64), ceil(W/64)]``.
@@ -46,6 +46,8 @@ class ChunkNetwork(nn.Module):
         self.linear = LinearPatch(4 * packed, latents)
         if self.inter:
             self.context_enter = nn.Conv2d(packed + LUMA_AND_CHROMA, width, 1)
+            self.context_between = nn.Conv2d(packed, width, 1, bias=False)
+            nn.init.zeros_(self.context_between.weight)
             self.context_blocks = blocks(config.context_depth, width)
         self.analysis_enter = nn.Conv2d(packed, width, 1)
         self.analysis_quality = QualityTable(width, 1.0)
@@ -74,9 +76,13 @@ class ChunkNetwork(nn.Module):
             steps=config.prior_steps, previous=self.inter,
         )  # fmt: skip
 
-    def context(self, prediction: Tensor, reference: Tensor) -> Context:
-        """prediction: the reference warped for every frame ``[B, 96·T, h, w]``; reference ``[B, 96, h, w]``."""
-        x = self.context_enter(torch.cat((prediction, reference), 1) - GREY)
+    def context(self, prediction: Tensor, reference: Tensor | None, difference: Tensor | None = None) -> Context:
+        """prediction ``[B, 96, h, w]``: the reference warped, or what two references say together. reference: the
+        one reference as it is, None where there are two; difference: then half of what they disagree about.
+        """
+        x = self.context_enter(torch.cat((prediction, prediction if reference is None else reference), 1) - GREY)
+        if difference is not None:
+            x = x + self.context_between(difference)
         return Context(prediction, self.context_blocks(x))
 
     def analyse(self, frames: Tensor, quality: Tensor, context: Context | None) -> Tensor:

@@ -19,6 +19,20 @@ CHROMA_WEIGHT = 3.0
 than luma's, weighs that much more in it. 6:3:3 makes a decibel of u worth about what the figure gives it."""
 
 
+INTRA_BONUS = 12
+"""The intra frame is the reference of all that follows: it is coded this much above the quality asked for."""
+DEPTH_BONUS: dict[int, tuple[int, ...]] = {
+    1: (0,), 2: (5, -5), 3: (6, -4, -4), 4: (8, 0, -6), 5: (8, 0, -6, -6), 6: (8, 0, -6, -6), 7: (8, 0, -6, -6),
+    8: (10, 4, -2, -8),
+}  # fmt: skip
+
+
+def depth_bonus(frames: int, depth: int) -> int:
+    """How far above the quality asked for pictures of a depth (latents/gop.py) are coded: others are predicted from
+    them."""
+    return DEPTH_BONUS[frames][depth]
+
+
 def lagrange_lambda(quality: Tensor) -> Tensor:
     """λ for qualities of 1 to 100, log-spaced."""
     return LAMBDA_SMALLEST * (LAMBDA_LARGEST / LAMBDA_SMALLEST) ** ((quality.float() - 1) / 99)

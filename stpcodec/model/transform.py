@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -59,8 +60,10 @@ class Transform(Protocol):
         """The transform's own switch for a chunk, 0..127, sent with it."""
         ...
 
-    def context(self, reference: Planes | None, field: Tensor | None, quality: int, mode: int) -> Any:
-        """What both sides know; field ``[frames, 2, rows, columns]`` in quarter samples."""
+    def context(
+        self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int
+    ) -> Any:
+        """What both sides know; field ``[references, 2, rows, columns]`` in quarter samples, choice ``[h, w]``."""
         ...
 
     def plainer(self, context: Any, mode: int) -> tuple[Any, int]:
@@ -86,7 +89,3 @@ class Model:
     inter: Transform
     motion_tables: MotionTables
     device: torch.device
-
-    @property
-    def chunk_frames(self) -> int:
-        return self.inter.frames

@@ -58,12 +58,10 @@ def warp(plane: Tensor, flow: Tensor, *, mode: str = "bicubic") -> Tensor:
 
 
 def warp_planes(reference: Planes, field: Tensor) -> Planes:
-    """Predicts T frames from one: reference with N = B frames, field ``[B·T, 2, rows, columns]`` in quarter samples."""
-    count, (batch, height, width) = field.shape[0], reference.y.shape
-    repeats = count // batch
+    """Predicts a frame from each of N references: field ``[N, 2, rows, columns]`` in quarter samples."""
+    height, width = reference.height, reference.width
     field = field.to(reference.y.dtype) / UNITS_PER_SAMPLE
-    y = reference.y[:, None].repeat_interleave(repeats, 0)
-    chroma = torch.stack((reference.u, reference.v), 1).repeat_interleave(repeats, 0)
-    warped_y = warp(y, dense_flow(field, height, width))
+    warped_y = warp(reference.y[:, None], dense_flow(field, height, width))
+    chroma = torch.stack((reference.u, reference.v), 1)
     warped_chroma = warp(chroma, dense_flow(field, height, width, step=2) / 2)
     return Planes(warped_y[:, 0], warped_chroma[:, 0], warped_chroma[:, 1])

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from stpcodec.entropy.tables import TableSet
 from stpcodec.errors import ModelError, UsageError
+from stpcodec.latents.blend import BLEND_CONTEXTS, CHOICES
 from stpcodec.latents.motion_field import CONTEXTS
 from stpcodec.latents.quantise import SCALE_COUNT
 from stpcodec.model.config import ModelConfig
@@ -105,7 +106,10 @@ def load_weights(path: Path, *, device: torch.device, dtype: torch.dtype = torch
         weights_sha256=digest,
         intra=_transform(network.intra, "intra", extra, path, device, dtype),
         inter=_transform(network.inter, "inter", extra, path, device, dtype),
-        motion_tables=MotionTables(_table(extra, "tables.motion", (CONTEXTS, SYMBOLS), path)),
+        motion_tables=MotionTables(
+            _table(extra, "tables.motion", (CONTEXTS, SYMBOLS), path),
+            _table(extra, "tables.blend", (BLEND_CONTEXTS, CHOICES + 1), path),
+        ),
         device=device,
     )
 

@@ -18,10 +18,10 @@ from stpcodec.training.motion_cache import motion_path
 
 @dataclass(frozen=True)
 class Sequence:
-    """A batch of short videos: frame 0, then `chunks` chunks of T frames.
+    """A batch of short videos: frame 0, then `chunks` chunks of n frames.
 
-    frames: N = B·(1 + chunks·T), the sequence's frames together. fields: int16
-    ``[B, chunks, T, 2, rows, columns]`` in quarter samples against the last frame before each chunk.
+    frames: N = B·(1 + chunks·n), the sequence's frames together. fields: int16
+    ``[B, chunks, n, 2, 2, rows, columns]`` in quarter samples, see training/motion_cache.py.
     """
 
     frames: Planes
@@ -29,17 +29,24 @@ class Sequence:
     batch: int
     length: int
 
-    def frame_range(self, start: int, stop: int) -> Planes:
-        """Frames start..stop of every sequence, N = B·(stop - start)."""
+    @property
+    def chunk_frames(self) -> int:
+        return self.fields.shape[2]
+
+    def frame(self, number: int) -> Planes:
+        """Frame `number` of every sequence, N = B."""
 
         def cut(plane: Tensor) -> Tensor:
-            return plane.view(self.batch, self.length, *plane.shape[1:])[:, start:stop].flatten(0, 1)
+            return plane.view(self.batch, self.length, *plane.shape[1:])[:, number]
 
         return self.frames.map(cut)
 
 
 class ClipDataset:
-    """Draws crops uniformly over clips. Arrays stay memory-mapped; the page cache holds what is used."""
+    """Draws crops uniformly over clips. Arrays stay memory-mapped; the page cache holds what is used.
+
+    Crops of `chunks` chunks of `frames` frames. Raises InputError when no clip is long and large enough.
+    """
 
     def __init__(self, clips: list[Path], *, frames: int, crop: int, chunks: int, seed: int):
         self.frames, self.crop = frames, crop
@@ -75,7 +82,7 @@ class ClipDataset:
         half = (time, slice(top // 2, (top + size) // 2), slice(left // 2, (left + size) // 2))
         points = size // unit + 1
         rows, columns = slice(top // unit, top // unit + points), slice(left // unit, left // unit + points)
-        field = motion[first : first + chunks, :, :, rows, columns]
+        field = motion[first : first + chunks, ..., rows, columns]
         planes = [np.array(luma), np.array(u[half]), np.array(v[half])]
         if self.random.random() < 0.5:  # mirrored left to right: so are the control points
             planes = [plane[..., ::-1] for plane in planes]

@@ -15,25 +15,30 @@ from safetensors.torch import save
 from torch import Tensor
 
 from stpcodec.entropy.tables import gaussian_counts
-from stpcodec.latents.motion_field import join_field, like_levels
+from stpcodec.latents.blend import BLEND_CONTEXTS, CHOICES
+from stpcodec.latents.gop import coding_order
+from stpcodec.latents.motion_field import ANCHOR, FUTURE, PAST, like_levels
 from stpcodec.latents.quantise import SCALE_COUNT, scales
-from stpcodec.model.chunk_io import pack_frames, predict, unpack_frames
+from stpcodec.model.chunk_io import pack_frames, unpack_frames
 from stpcodec.model.learned import LARGEST_HYPER, Z_CONTEXTS
-from stpcodec.model.motion_search import search
 from stpcodec.model.motion_tables import (
     CONTEXTS,
     SYMBOLS,
     MotionTables,
+    count_choices,
     count_residuals,
     initial_tables,
     tables_from_counts,
 )
 from stpcodec.model.network import StpNetwork
+from stpcodec.model.picture_motion import PictureMotion
+from stpcodec.model.planes import Planes
 from stpcodec.model.prior import IntegerLayer, power_of_two
-from stpcodec.model.rates import lagrange_lambda
-from stpcodec.training.cache import split_planes
+from stpcodec.model.rates import INTRA_BONUS, depth_bonus, lagrange_lambda
 from stpcodec.training.dataset import ClipDataset, PictureDataset
 from stpcodec.training.loss import Coded, code_chunk
+from stpcodec.training.motion_cache import planes_of, search_chunk
+from stpcodec.training.step import picture_context
 
 Y_LARGEST = 255
 TABLE_TOTAL = 1 << 22
@@ -94,7 +99,6 @@ def count_symbols(
     chunks: int, batches: int, device: torch.device,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Runs the codec's loop over random crops, sequences of `chunks`; the y and z tables of both networks."""
-    frames = network.config.inter.frames
     counters = {
         "intra": _Counter(network.config.intra.hyper, 1),
         "inter": _Counter(network.config.inter.hyper, Z_CONTEXTS),
@@ -104,23 +108,32 @@ def count_symbols(
         photo = pictures.pictures(clips_per_batch, device)
         counters["intra"].add(code_chunk(network.intra, pack_frames(photo, 1), quality, None, None))
         sequence = clips.sequences(clips_per_batch, chunks, device)
-        first = sequence.frame_range(0, 1)
-        coded = code_chunk(network.intra, pack_frames(first, 1), (quality + 8).clamp(max=100), None, None)
+        bonus = (quality + INTRA_BONUS).clamp(max=100)
+        coded = code_chunk(network.intra, pack_frames(sequence.frame(0), 1), bonus, None, None)
         counters["intra"].add(coded)
-        reference, previous, previous_z = unpack_frames(coded.packed, 1).clamp(), None, None
+        last: _Reference = unpack_frames(coded.packed, 1).clamp(), None
         for chunk in range(chunks):
-            target = sequence.frame_range(1 + chunk * frames, 1 + (chunk + 1) * frames)
-            prediction, packed = predict(reference, sequence.fields[:, chunk])
-            context = network.inter.context(prediction, packed)
-            coded = code_chunk(network.inter, pack_frames(target, frames), quality, context, previous)
-            counters["inter"].add(coded, previous_z)
-            last = torch.arange(clips_per_batch, device=device) * frames + frames - 1
-            reference = unpack_frames(coded.packed, frames)[last].clamp()
-            previous, previous_z = coded.latents, coded.z
+            done = {0: last}
+            for number, picture in enumerate(coding_order(clips.frames)):
+                target = sequence.frame(chunk * clips.frames + picture.position)
+                at = (quality + depth_bonus(clips.frames, picture.depth)).clamp(1, 100)
+                references = [done[position][0] for position in picture.references]
+                previous = done[picture.guide][1]
+                context = picture_context(network.inter, target, references, sequence.fields[:, chunk, number], at)
+                coded = code_chunk(
+                    network.inter, pack_frames(target, 1), at, context, None if previous is None else previous.latents
+                )
+                counters["inter"].add(coded, None if previous is None else previous.z)
+                done[picture.position] = unpack_frames(coded.packed, 1).clamp(), coded
+            last = done[clips.frames]
     result = {}
     for name, counter in counters.items():
         result[f"tables.{name}.y"], result[f"tables.{name}.z"] = counter.tables()
     return result
+
+
+_Reference = tuple[Planes, Coded | None]
+"""A decoded frame, and how it was coded unless by the intra network."""
 
 
 @torch.no_grad()
@@ -130,22 +143,31 @@ def count_motion(clips: list[Path], frames: int, *, rounds: int = 2, limit: int 
     step = max(1, len(clips) // limit)
     for _ in range(rounds):
         counts = torch.zeros(CONTEXTS, SYMBOLS, dtype=torch.float64)
+        blend = torch.zeros(BLEND_CONTEXTS, CHOICES + 1, dtype=torch.float64)
         for number, clip in enumerate(clips[::step]):
-            luma, _, _ = split_planes(np.load(clip, mmap_mode="r"))
+            array = np.load(clip, mmap_mode="r")
             quality = torch.tensor(10.0 + 80.0 * (number % 9) / 8)
             lagrangian = 1.0 / (float(lagrange_lambda(quality)) * 255**2)
-            before, like, size = None, None, luma.shape[1:]
-            for start in range(0, min(len(luma) - frames, MOTION_FRAMES), frames):
-                window = torch.from_numpy(luma[start : start + frames + 1].copy()).float() / 255
-                base, middle = search(
-                    window[1:], window[0], cost_bits=tables.bits(), lagrangian=lagrangian, before=before
-                )  # fmt: skip
-                count_residuals(counts, base, like, *size)
-                count_residuals(counts, middle, base, *size)
-                before = join_field(base, middle)[-1]
-                like = like_levels(before, *size)
-        tables = tables_from_counts(counts)
+            before = None
+            for start in range(0, min(len(array) - frames, MOTION_FRAMES), frames):
+                window = planes_of(array, start, start + frames + 1)
+                found = search_chunk(window, tables, lagrangian, before)
+                for motion in found:
+                    count_picture(counts, blend, motion, window.height, window.width)
+                before = found[0].fields[0]
+        tables = tables_from_counts(counts, blend)
     return tables
+
+
+def count_picture(counts: Tensor, blend: Tensor, motion: PictureMotion, height: int, width: int) -> None:
+    """Adds what a picture's motion says to both tables' counts, in place."""
+    if motion.absent:
+        return
+    kinds = (ANCHOR,) if motion.choice is None else (PAST, FUTURE)
+    for levels, like, kind in zip(motion.residuals, motion.likes, kinds, strict=True):
+        count_residuals(counts, levels, like_levels(like, height, width), height, width, kind)
+    if motion.choice is not None:
+        count_choices(blend, motion.choice)
 
 
 def export_weights(network: StpNetwork, tables: dict[str, Tensor], motion: MotionTables, folder: Path) -> Path:
@@ -158,7 +180,7 @@ def export_weights(network: StpNetwork, tables: dict[str, Tensor], motion: Motio
         part.prior.check_exact(name)
         for table, values in part.prior.quality_integers().items():
             tensors[f"tables.{name}.{table}"] = values
-    tensors |= tables | {"tables.motion": motion.counts.int()}
+    tensors |= tables | {"tables.motion": motion.counts.int(), "tables.blend": motion.blend.int()}
     snapped = _snapped_prior(network)
     for key, value in network.state_dict().items():
         value = snapped.get(key, value).detach().cpu().contiguous()

@@ -26,13 +26,13 @@ def start_linear(
 
     Returns the share of variance that each basis keeps.
     """
-    frames = network.config.inter.frames
     intra, inter = _Covariance(), _Covariance()
     for _ in range(batches):
         intra.add(pack_frames(pictures.pictures(16, device), 1) - GREY)
         sequence = clips.sequences(16, 1, device)
-        target = pack_frames(sequence.frame_range(1, 1 + frames), frames)
-        prediction, _ = predict(sequence.frame_range(0, 1), sequence.fields[:, 0])
+        # The anchor of the first chunk: what lies between two references differs less, but in the same way.
+        target = pack_frames(sequence.frame(sequence.chunk_frames), 1)
+        prediction, _ = predict(sequence.frame(0), sequence.fields[:, 0, 0, 0])
         inter.add(target - prediction)
     return {
         "intra": _install(network.intra, intra.matrix()),

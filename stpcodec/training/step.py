@@ -7,18 +7,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stpcodec.model.chunk_io import pack_frames, predict, unpack_frames
-from stpcodec.model.network import StpNetwork
+from stpcodec.latents.gop import coding_order
+from stpcodec.model.chunk_io import blend, pack_frames, predict, unpack_frames, warped_pair
+from stpcodec.model.network import ChunkNetwork, Context, StpNetwork
+from stpcodec.model.picture_motion import choose_blend
 from stpcodec.model.planes import Planes
-from stpcodec.model.rates import lagrange_lambda, squared_error
+from stpcodec.model.rates import depth_bonus, lagrange_lambda, squared_error
 from stpcodec.training.dataset import Sequence
 from stpcodec.training.loss import code_chunk
 
 INTRA_WEIGHT = 2.0
 """Every later frame is predicted from the intra frame: its error counts more than its share of the frames."""
 LAMBDA_MIDDLE = 0.03
-LAST_WEIGHT = 1.4
-"""The last frame of a chunk is the next chunk's reference: it counts this much more than the others."""
 QUALITY_SPREAD = 8.0
 """Chunks of a sequence are coded at qualities up to this far from each other, as the encoder may."""
 
@@ -45,8 +45,7 @@ def sequence_loss(
     the work of a long chain, whose small errors add up unless the networks have learned to mend them.
     pictures: further frames for the intra network alone, coded at the same qualities as the first of them.
     """
-    frames = network.config.inter.frames
-    first = sequence.frame_range(0, 1)
+    first = sequence.frame(0)
     pixels = first.height * first.width
     batch = sequence.batch
     quality_intra = (quality + intra_bonus).clamp(1, 100)
@@ -63,39 +62,65 @@ def sequence_loss(
     weight = lagrange_lambda(quality_stack) * INTRA_WEIGHT
     intra_loss = ((weight * error + rate_weight * bpp) * balance(quality_stack)).mean()
     figures = {"intra_bpp": _mean(bpp), "intra_psnr": _psnr(error)}
-    reference, previous = decoded[slice(0, batch)].clamp(), None
+    last = Decoded(decoded[slice(0, batch)].clamp(), None)
     inter_loss, inter_bpp, inter_z, inter_error = intra_loss.new_zeros(()), [], [], []
-    frame_weights = torch.tensor([1.0] * (frames - 1) + [LAST_WEIGHT], device=error.device)
-    frame_weights = frame_weights / frame_weights.mean()
     for index in range(lead + chunks):
         counts = index >= lead
-        if not cascade or not counts:
-            reference = reference.map(torch.Tensor.detach)
-        start = 1 + index * frames
-        target = sequence.frame_range(start, start + frames)
-        prediction, reference_packed = predict(reference, sequence.fields[:, index])
-        at = quality
-        if vary:
-            at = (quality + QUALITY_SPREAD * (2 * torch.rand_like(quality) - 1)).clamp(1, 100)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and counts):
-            context = network.inter.context(prediction, reference_packed)
-            coded = code_chunk(network.inter, pack_frames(target, frames), at, context, previous)
-        decoded = unpack_frames(coded.packed, frames)
-        last = torch.arange(batch, device=decoded.y.device) * frames + frames - 1
-        reference, previous = decoded[last].clamp(), coded.latents.detach()
-        if not counts:
-            continue
-        error = squared_error(decoded, target).view(batch, frames)
-        bpp = (coded.y_bits + coded.z_bits) / (pixels * frames)
-        loss = lagrange_lambda(at) * (error * frame_weights).mean(1) + rate_weight * bpp
-        inter_loss = inter_loss + (loss * balance(at)).mean() / chunks
-        inter_bpp.append(bpp.detach())
-        inter_z.append(coded.z_bits.detach() / (pixels * frames))
-        inter_error.append(error.detach())
+        done = {0: last}
+        for number, picture in enumerate(coding_order(sequence.chunk_frames)):
+            target = sequence.frame(index * sequence.chunk_frames + picture.position)
+            at = quality + depth_bonus(sequence.chunk_frames, picture.depth)
+            if vary:
+                at = at + QUALITY_SPREAD * (2 * torch.rand_like(quality) - 1)
+            at = at.clamp(1, 100)
+            references = [done[position].frame for position in picture.references]
+            if not cascade or not counts:
+                references = [reference.map(torch.Tensor.detach) for reference in references]
+            fields = sequence.fields[:, index, number]
+            previous = last.latents if picture.future is None else done[picture.guide].latents
+            with torch.set_grad_enabled(torch.is_grad_enabled() and counts):
+                context = picture_context(network.inter, target, references, fields, at)
+                coded = code_chunk(network.inter, pack_frames(target, 1), at, context, previous)
+            decoded = unpack_frames(coded.packed, 1)
+            done[picture.position] = Decoded(decoded.clamp(), coded.latents.detach())
+            if not counts:
+                continue
+            error = squared_error(decoded, target)
+            bpp = (coded.y_bits + coded.z_bits) / pixels
+            loss = lagrange_lambda(at) * error + rate_weight * bpp
+            inter_loss = inter_loss + (loss * balance(at)).mean() / (chunks * sequence.chunk_frames)
+            inter_bpp.append(bpp.detach())
+            inter_z.append(coded.z_bits.detach() / pixels)
+            inter_error.append(error.detach())
+        last = done[sequence.chunk_frames]
     if chunks:
         figures |= {"inter_bpp": _mean(torch.stack(inter_bpp)), "inter_psnr": _psnr(torch.stack(inter_error))}
         figures["inter_z_bpp"] = _mean(torch.stack(inter_z))
     return Losses(intra_loss + 2.0 * inter_loss, figures)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded frame of every sequence, and its latents ``[B, C, h, w]`` unless it is an intra one."""
+
+    frame: Planes
+    latents: Tensor | None
+
+
+def picture_context(
+    network: ChunkNetwork, target: Planes, references: list[Planes], fields: Tensor, quality: Tensor
+) -> Context:
+    """Of B pictures with one reference each or two; fields ``[B, 2, 2, rows, columns]``, as the cache holds them."""
+    if len(references) == 1:
+        return network.context(*predict(references[0], fields[:, 0]))
+    past, future = references
+    pair = warped_pair(past, future, fields)
+    # One Lagrangian for the batch: the choice is the encoder's, and need not be its best.
+    lagrangian = 1 / (float(lagrange_lambda(quality.median())) * 255**2)
+    with torch.no_grad():
+        choice = choose_blend(target, pair, lagrangian)
+    prediction, difference = blend(pair, choice)
+    return network.context(prediction, None, difference)
 
 
 def balance(quality: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from stpcodec.training.dataset import ClipDataset, PictureDataset
 from stpcodec.training.export import count_motion, count_symbols, export_weights
 from stpcodec.training.initialise import start_linear
 from stpcodec.training.motion_cache import ensure_motion
+from stpcodec.training.optimiser import fast_bfloat16
 from stpcodec.training.step import sequence_loss
 from stpcodec.training.validate import validate, validation_batch
 
@@ -51,9 +52,16 @@ class TrainOptions:
     part: str = "both"
     start: str = "linear"
     validate_minutes: float = 5.0
-    bf16: bool = True
+    chunk_frames: int = 4
+    bf16: bool | None = None
     seed: int = 0
     count_batches: int = 150
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """What the networks run in, None for float32."""
+        use = fast_bfloat16(self.device) if self.bf16 is None else self.bf16
+        return torch.bfloat16 if use else None
 
     def __post_init__(self) -> None:
         if not self.minutes > 0:
@@ -78,8 +86,8 @@ def train_and_export(
     state = load_checkpoint(best, options.device)
     if state is None:
         raise ModelError(f"{best}: the run left no best checkpoint; train for longer")
-    clips = _prepare(folders, options.cache, say)
-    network, frames = state.average.eval(), state.network.config.inter.frames
+    clips = _prepare(folders, options, say)
+    network, frames = state.average.eval(), options.chunk_frames
     chunks = min(2, options.chunks)
     data = ClipDataset(clips, frames=frames, crop=options.crop, chunks=chunks, seed=options.seed + 7)
     pictures = PictureDataset(clips, crop=options.crop, seed=options.seed + 8)
@@ -118,11 +126,11 @@ def _train(
     folders: list[Path], validation: list[Path], options: TrainOptions,
     say: Callable[[str], None], poll: Callable[[], None],
 ) -> Path:  # fmt: skip
-    clips, validation_clips = (_prepare(paths, options.cache, say) for paths in (folders, validation))
+    clips, validation_clips = (_prepare(paths, options, say) for paths in (folders, validation))
     overlap = set(clips) & set(validation_clips)
     if overlap:
         raise InputError(f"{overlap.pop().name}: is in both the training and the validation folder; separate them")
-    frames = STP_S.inter.frames
+    frames = options.chunk_frames
     state = load_checkpoint(options.run / "last.pt", options.device)
     seed = options.seed + (state.step if state else 0)
     data = ClipDataset(clips, frames=frames, crop=options.crop, chunks=options.lead + options.chunks, seed=seed)
@@ -176,16 +184,16 @@ def _held_out(clips: list[Path], frames: int, options: TrainOptions) -> ClipData
         return ClipDataset(clips, frames=frames, crop=options.crop, chunks=chunks, seed=0)
 
 
-def _prepare(folders: list[Path], cache: Path, say: Callable[[str], None]) -> list[Path]:
+def _prepare(folders: list[Path], options: TrainOptions, say: Callable[[str], None]) -> list[Path]:
     """Caches planes and motion of everything readable; says what was left out."""
     media = find_media(folders)
     clips = []
     for number, source in enumerate(media):
-        clip = ensure_cached(source, cache)
+        clip = ensure_cached(source, options.cache)
         if clip is None:
             say(f"{source}: left out (unreadable, or under 64×64)")
             continue
-        ensure_motion(clip, STP_S.inter.frames, initial_tables())
+        ensure_motion(clip, options.chunk_frames, initial_tables())
         clips.append(clip)
         if number % 50 == 49:
             say(f"prepared {number + 1} of {len(media)} files")
@@ -203,7 +211,7 @@ def _rate(options: TrainOptions, step: int, progress: float) -> float:
 
 def _loop(state: Checkpoint, data: ClipDataset, pictures: PictureDataset, held_batch, options, say, poll) -> None:  # type: ignore[no-untyped-def]
     device, network = options.device, state.network
-    dtype = torch.bfloat16 if options.bf16 else None
+    dtype = options.dtype
     optimiser = state.optimiser(options.learning_rate)
     begin = last_validation = time.monotonic()
     window: dict[str, list[float]] = {}
@@ -252,7 +260,7 @@ def _loop(state: Checkpoint, data: ClipDataset, pictures: PictureDataset, held_b
 
 
 def _validate_and_save(state, optimiser, held_batch, options, log, window, elapsed, say) -> None:  # type: ignore[no-untyped-def]
-    dtype = torch.bfloat16 if options.bf16 else None
+    dtype = options.dtype
     result = validate(state.average, held_batch, options.chunks, dtype, lead=options.lead)
     train_figures = {key: sum(values) / len(values) for key, values in window.items()}
     row = {"step": state.step, "minutes": state.minutes, "skipped": state.skipped, "score": result.score}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stpcodec.model.network import StpNetwork
-from stpcodec.model.rates import lagrange_lambda
+from stpcodec.model.rates import INTRA_BONUS, lagrange_lambda
 from stpcodec.training.dataset import ClipDataset, Sequence
 from stpcodec.training.step import sequence_loss
 
@@ -45,7 +45,7 @@ def validate(
             with torch.autocast(device.type, dtype=autocast or torch.bfloat16, enabled=autocast is not None):
                 losses = sequence_loss(
                     network, sequence, None, at, chunks=chunks, cascade=False, rate_weight=1.0,
-                    intra_bonus=torch.full_like(at, 8.0), lead=lead,
+                    intra_bonus=torch.full_like(at, float(INTRA_BONUS)), lead=lead,
                 )  # fmt: skip
             values = losses.figures
             weight = float(lagrange_lambda(at)[0])

@@ -1,0 +1,204 @@
+"""One coded picture: motion, transform, prior, entropy coder. Chunks, segments, tiles and files are above.
+
+Its bytes: two ``[128 + its quality - the file's, mode | 0x80 when nothing is said of its motion]``, and one range-coded
+stream of motion residuals, z and y in this order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stpcodec.codec.latent_coder import decode_latents, encode_latents
+from stpcodec.codec.motion_coder import decode_choice, decode_field, encode_choice, encode_field, in_range
+from stpcodec.entropy.coder import SymbolDecoder, SymbolEncoder
+from stpcodec.entropy.tables import TableSet
+from stpcodec.errors import CorruptFile
+from stpcodec.latents.chunk import PictureLatents, to_integers
+from stpcodec.latents.gop import Picture, predicted_future, predicted_past
+from stpcodec.latents.motion_field import ANCHOR, FUTURE, PAST
+from stpcodec.latents.quantise import SIXTEENTHS
+from stpcodec.model.picture_motion import PictureMotion
+from stpcodec.model.planes import Planes
+from stpcodec.model.rates import lagrange_lambda, squared_error
+from stpcodec.model.transform import Transform
+
+PATCH = 16
+ABSENT = 0x80
+SKIP = 0x40
+"""A mode of inter pictures: no latents at all, the frames are the prediction as it is."""
+SKIP_CAUTION = 2.0
+"""Errors count this much more than the Lagrangian says where a picture could be skipped: a reference is at stake.
+Chosen like CAUTION; not measured."""
+OFFSET_ZERO = 128
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Of motion residuals and of choices."""
+
+    motion: TableSet
+    blend: TableSet
+
+
+@dataclass(frozen=True)
+class EncodedPicture:
+    head: bytes
+    stream: bytes
+    latents: PictureLatents
+    decoded: Planes
+
+
+@dataclass(frozen=True)
+class PictureTask:
+    """What there is to code: frames, what they are predicted from, and where they lie in their chunk.
+
+    quality: of this picture; asked: of the file. before: the picture whose latents the prior looks at, None if none.
+    """
+
+    frames: Planes
+    references: tuple[Planes, ...]
+    quality: int
+    asked: int
+    before: PictureLatents | None
+    first_frame: int
+
+
+def encode_picture(
+    transform: Transform, tables: Tables, task: PictureTask, motion: PictureMotion | None, still: Tensor | None
+) -> EncodedPicture:
+    """motion: of a model that uses it; still: the field of an inter picture of one that does not."""
+    frames, quality = task.frames, task.quality
+    count = len(frames)
+    coder = _coder(tables, motion, frames)
+    absent = ABSENT if task.references and (motion is None or motion.absent) else 0
+    mode = transform.choose_mode(frames, task.references[0] if task.references else None)
+    frames = extend(frames, transform.frames)
+    field, choice = (still, None) if motion is None else (motion.fields, motion.choice)
+    context = transform.context(task.references, field, choice, quality, mode)
+    y, z = transform.analyse(frames, quality, context)
+    before = task.before
+    y_hat = encode_latents(
+        coder, transform, y, z, None if before is None else before.y[None].float(), quality,
+        previous_z=None if before is None else before.z,
+    )  # fmt: skip
+    stream = coder.finish()
+    decoded, mode, plain = _closest(transform, y_hat / SIXTEENTHS, quality, context, mode, frames)
+    if plain is not None:
+        bare = transform.synthesise(torch.zeros_like(y_hat), quality, plain)
+        short = _coder(tables, motion, frames).finish()
+        lost = (_error(bare, frames) - _error(decoded, frames)) * frames.y.numel()
+        if SKIP_CAUTION * float(lagrange_lambda(torch.tensor(quality))) * lost < 8 * (len(stream) - len(short)):
+            decoded, mode, stream = bare, SKIP, short
+            y_hat, z = torch.zeros_like(y_hat), torch.zeros_like(z)
+    latents = PictureLatents(
+        to_integers(y_hat[0]), to_integers(z[0]), None if field is None else to_integers(field),
+        None if choice is None else to_integers(choice), task.first_frame, count, quality, mode,
+    )  # fmt: skip
+    head = bytes((quality - task.asked + OFFSET_ZERO, mode | absent))
+    return EncodedPicture(head, stream, latents, decoded[slice(0, count)])
+
+
+def decode_picture(
+    transform: Transform, tables: Tables, head: bytes, stream: bytes, size: tuple[int, int], place: DecodePlace, *,
+    asked: int, device: torch.device,
+) -> PictureLatents:  # fmt: skip
+    """Integers only, no pixels. size: of the padded frame. Raises CorruptFile on impossible streams."""
+    quality, flags = asked + head[0] - OFFSET_ZERO, head[1]
+    if not 1 <= quality <= 100:
+        raise CorruptFile(f"a picture of quality {quality}; the file is damaged")
+    coder = SymbolDecoder(stream)
+    field, choice = place.read_motion(coder, tables, size, absent=bool(flags & ABSENT))
+    mode, before = flags & ~ABSENT, place.before
+    grid = (size[0] // PATCH, size[1] // PATCH)
+    if mode == SKIP and field is not None and transform.uses_motion:
+        y, z = torch.zeros(1, transform.latents, *grid), torch.zeros(1, *transform.hyper_shape(*grid))
+    else:
+        y, z = decode_latents(
+            coder, transform, grid, None if before is None else before.y[None].float(), quality, device,
+            previous_z=None if before is None else before.z,
+        )  # fmt: skip
+    return PictureLatents(
+        to_integers(y[0]), to_integers(z[0]), field, choice, place.first_frame, place.frame_count, quality, mode
+    )
+
+
+@dataclass(frozen=True)
+class DecodePlace:
+    """Where a picture lies, as far as its integers depend on it.
+
+    still: the field of an inter picture of a model without motion. gop: its references in the chunk; None when it has
+    none or no motion. fields: of the pictures coded before, by position; before_field: of the anchor before.
+    """
+
+    first_frame: int
+    frame_count: int
+    before: PictureLatents | None
+    still: Tensor | None = None
+    gop: Picture | None = None
+    fields: dict[int, Tensor] | None = None
+    before_field: Tensor | None = None
+
+    def read_motion(
+        self, coder: SymbolDecoder, tables: Tables, size: tuple[int, int], *, absent: bool
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """(fields, choice) of the picture."""
+        if self.gop is None:
+            return self.still, None
+
+        def residual(like: Tensor | None, kind: int) -> Tensor | int:
+            return 0 if absent else decode_field(coder, tables.motion, *size, like=like, kind=kind)
+
+        if self.gop.future is None:
+            assert self.still is not None
+            return self.still + residual(self.before_field, ANCHOR), None
+        assert self.fields is not None
+        predicted, across = predicted_past(self.gop, self.fields)
+        past = in_range(predicted + residual(across, PAST))
+        future = in_range(predicted_future(self.gop, past) + residual(past - predicted, FUTURE))
+        grid = (size[0] // PATCH, size[1] // PATCH)
+        choice = torch.zeros(grid, dtype=torch.int32) if absent else decode_choice(coder, tables.blend, *grid)
+        return torch.stack((past, future)), choice
+
+
+def extend(frames: Planes, count: int) -> Planes:
+    """Repeats the last frame up to a full chunk: the cheapest thing to code."""
+    missing = count - len(frames)
+    if not missing:
+        return frames
+    return frames.map(lambda plane: torch.cat((plane, plane[-1:].expand(missing, -1, -1))))
+
+
+def _coder(tables: Tables, motion: PictureMotion | None, frames: Planes) -> SymbolEncoder:
+    """A new coder with the motion coded already."""
+    coder = SymbolEncoder()
+    if motion is None or motion.absent:
+        return coder
+    kinds = (ANCHOR,) if motion.choice is None else (PAST, FUTURE)
+    for residuals, like, kind in zip(motion.residuals, motion.likes, kinds, strict=True):
+        encode_field(coder, residuals, tables.motion, frames.height, frames.width, like=like, kind=kind)
+    if motion.choice is not None:
+        encode_choice(coder, motion.choice, tables.blend)
+    return coder
+
+
+def _closest(
+    transform: Transform, y: Tensor, quality: int, context: Any, mode: int, frames: Planes
+) -> tuple[Planes, int, Any]:
+    """Of the transform's syntheses of y the one nearest to the frames, its mode, and the plainer context if any."""
+    decoded = transform.synthesise(y, quality, context)
+    other_context, other_mode = transform.plainer(context, mode)
+    if other_mode == mode:
+        return decoded, mode, None
+    other = transform.synthesise(y, quality, other_context)
+    if _error(other, frames) < _error(decoded, frames):
+        return other, other_mode, other_context
+    return decoded, mode, other_context
+
+
+def _error(decoded: Planes, frames: Planes) -> float:
+    """Mean over frames of the error that training weighs, 8-bit samples squared."""
+    return float(squared_error(decoded, frames).mean())

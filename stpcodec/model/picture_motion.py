@@ -1,0 +1,101 @@
+"""Motion of one coded picture: a field per reference, and between two references which of them to believe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stpcodec.latents.blend import BOTH, CHOICES
+from stpcodec.latents.gop import Picture, predicted_future
+from stpcodec.latents.motion_field import ANCHOR, FUTURE, PAST, Hierarchy, reconstruct, zero_levels
+from stpcodec.model.chunk_io import blend, pack_frames, warped_pair
+from stpcodec.model.motion_search import search
+from stpcodec.model.motion_tables import MotionTables
+from stpcodec.model.planes import Planes
+
+BETWEEN_CAUTION = 3.0
+"""Between two references an error of one field is halved by the mean: motion bits count this much more."""
+CHOICE_BITS = 3.0
+"""What a block pays for a choice its surroundings do not share."""
+
+
+@dataclass(frozen=True)
+class PictureMotion:
+    """residuals: per field and level, finest first, int32 ``[1, 2, h, w]``. fields: in quarter samples,
+    ``[references, 2, rows, columns]``; choice int32 ``[H/16, W/16]`` between two references, else None. likes: per
+    field, what its coder's contexts look at. All on the encoder's device."""
+
+    residuals: tuple[list[Tensor], ...]
+    fields: Tensor
+    choice: Tensor | None
+    likes: tuple[Tensor | None, ...]
+
+    @property
+    def absent(self) -> bool:
+        """Nothing has to be said: all residuals are zero and both references count everywhere."""
+        still = not any(bool(level.any()) for levels in self.residuals for level in levels)
+        return still and (self.choice is None or not bool(self.choice.any()))
+
+
+def anchor_motion(
+    frame: Planes, reference: Planes, tables: MotionTables, lagrangian: float, *,
+    before: Tensor | None, hint: Tensor | None,
+) -> PictureMotion:  # fmt: skip
+    """Of a picture with one reference. before: the field of the anchor before; hint: the same at this distance."""
+    residuals = search(
+        frame.y[0], reference.y[0], cost_bits=tables.bits(ANCHOR).to(frame.y.device), lagrangian=lagrangian,
+        like=before, hints=() if hint is None else (hint,),
+    )  # fmt: skip
+    return PictureMotion((residuals,), reconstruct(residuals), None, (before,))
+
+
+def between_motion(
+    frame: Planes, past: Planes, future: Planes, picture: Picture, tables: MotionTables, lagrangian: float, *,
+    predicted: Tensor, across: Tensor,
+) -> PictureMotion:  # fmt: skip
+    """Of a picture between two references; predicted, across: see `latents.gop.predicted_past`."""
+    device, weighed = frame.y.device, BETWEEN_CAUTION * lagrangian
+    predicted, across = predicted.to(device), across.to(device)
+    first = search(
+        frame.y[0], past.y[0], cost_bits=tables.bits(PAST).to(device), lagrangian=weighed, predicted=predicted,
+        like=across, thorough=False,
+    )  # fmt: skip
+    first_field = predicted + reconstruct(first)[0]
+    onward = predicted_future(picture, first_field)
+    second = search(
+        frame.y[0], future.y[0], cost_bits=tables.bits(FUTURE).to(device), lagrangian=weighed, predicted=onward,
+        like=first_field - predicted, thorough=False,
+    )  # fmt: skip
+    fields = torch.stack((first_field, onward + reconstruct(second)[0]))
+    choice = choose_blend(frame, warped_pair(past, future, fields[None]), lagrangian)
+    return PictureMotion((first, second), fields, choice[0], (across, first_field - predicted))
+
+
+def choose_blend(frames: Planes, pair: tuple[Tensor, Tensor], lagrangian: float) -> Tensor:
+    """Per 16×16 block of B frames the choice of least luma error and bits: int32 ``[B, H/16, W/16]``.
+
+    lagrangian: squared error (of samples in [0, 1]) per bit.
+    """
+    target = pack_frames(frames, 1)[:, :64]
+    errors = []
+    for number in range(CHOICES):
+        whole = torch.full((len(frames), frames.height // 16, frames.width // 16), number, device=target.device)
+        prediction, _ = blend(pair, whole)
+        # Four positions of 1/8 resolution make a block.
+        errors.append(4 * F.avg_pool2d((prediction[:, :64] - target).square().sum(1), 2))
+    error = torch.stack(errors)
+    # First as if all around said BOTH, then knowing what they would say.
+    cost = error.clone()
+    cost[BOTH + 1 :] += 2 * CHOICE_BITS * lagrangian
+    first = cost.argmin(0)
+    votes = torch.stack([F.avg_pool2d(F.pad((first == c).float(), (1, 1, 1, 1)), 3, 1) for c in range(CHOICES)])
+    return (error + 2 * CHOICE_BITS * lagrangian * (1 - votes)).argmin(0).int()
+
+
+def still_fields(count: int, height: int, width: int) -> Tensor:
+    """No motion at all, int32 ``[count, 2, rows, columns]``."""
+    hierarchy = Hierarchy.of(height, width)
+    return zero_levels(hierarchy, count)[0]
