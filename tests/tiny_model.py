@@ -29,7 +29,7 @@ TINY = ModelConfig(
         prior_width=16, prior_depth=1, prior_steps=4,
     ),
     inter=NetworkConfig(
-        frames=4, latents=32, hyper=4, width=16, wide=16, context_depth=1,
+        frames=1, latents=32, hyper=4, width=16, wide=16, context_depth=1,
         analysis_depth=1, analysis_wide_depth=1, synthesis_depth=1, synthesis_wide_depth=1,
         prior_width=16, prior_depth=1, prior_steps=2,
     ),

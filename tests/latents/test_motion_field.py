@@ -10,10 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stpcodec.latents.motion_field import (
+    ANCHOR,
     CONTEXTS,
+    FUTURE,
+    KIND_CONTEXTS,
     LARGEST,
     MAX_LEVELS,
     OTHER,
+    PAST,
     POINT_CONTEXTS,
     SPACING,
     TEAR,
@@ -21,10 +25,9 @@ from stpcodec.latents.motion_field import (
     activity_after,
     context_of,
     decompose,
-    join_field,
     magnitude,
     reconstruct,
-    scale_base,
+    scaled,
     second_context,
     spread,
     to_residuals,
@@ -235,25 +238,6 @@ def test_decompose_finds_the_residuals_that_were_coded(
         assert torch.equal(mine, theirs)
 
 
-@pytest.mark.parametrize("frames", [1, 2, 4])
-def test_a_chunks_fields_are_base_and_middle(frames: int) -> None:
-    hierarchy, random = Hierarchy.of(48, 64), torch.Generator().manual_seed(0)
-
-    def noise(count: int) -> list[torch.Tensor]:
-        return [
-            torch.randint(-9, 10, level.shape, generator=random, dtype=torch.int32)
-            for level in zero_levels(hierarchy, count)
-        ]
-
-    base, middle = noise(1), noise(frames - 1)
-    fields = join_field(base, middle)
-    assert fields.shape == (frames, 2, hierarchy.rows, hierarchy.columns)
-    assert torch.equal(fields[-1:], reconstruct(base)), "the last frame's field is the base"
-    for k in range(1, frames):
-        own = reconstruct([level[k - 1 : k] for level in middle])[0]
-        assert torch.equal(fields[k - 1], scale_base(reconstruct(base)[0], frames)[k - 1] + own)
-
-
 def test_halves_round_up_on_both_sides_of_zero() -> None:
     assert upsample(torch.tensor([[[[1, 2, -1, -2]]]])).tolist() == [[[[1, 2, 2, 1, -1, -1, -2]]]]
 
@@ -268,17 +252,32 @@ def test_a_constant_field_costs_one_level() -> None:
     assert (field[:, 1] == -3).all()
 
 
-@given(st.integers(1, 8), st.integers(-2000, 2000), st.integers(-2000, 2000))
-def test_scaled_base_is_uniform_motion_rounded(frames: int, dy: int, dx: int) -> None:
-    base = torch.tensor([dy, dx], dtype=torch.int32).view(2, 1, 1)
-    scaled = scale_base(base, frames)
-    assert scaled.shape == (frames - 1, 2, 1, 1)
-    assert scaled.dtype == torch.int32
-    for k in range(1, frames):
-        for component, vector in enumerate((dy, dx)):
-            rounded = (2 * vector * k + frames) // (2 * frames)  # Python's integers, halves up
-            assert scaled[k - 1, component].item() == rounded
-            assert abs(rounded - vector * k / frames) <= 0.5
+@given(st.integers(1, 8), st.integers(-8, 8), st.integers(-2000, 2000), st.integers(-2000, 2000))
+def test_scaling_is_uniform_motion_rounded_half_up(denominator: int, numerator: int, dy: int, dx: int) -> None:
+    """Also backwards: a half goes up whatever the signs."""
+    field = torch.tensor([dy, dx], dtype=torch.int32).view(2, 1, 1)
+    found = scaled(field, numerator, denominator)
+    assert found.shape == field.shape
+    assert found.dtype == torch.int32
+    for component, vector in enumerate((dy, dx)):
+        rounded = (2 * vector * numerator + denominator) // (2 * denominator)  # Python's integers
+        assert found[component].item() == rounded
+        assert -0.5 < rounded - vector * numerator / denominator <= 0.5
+
+
+def test_halves_of_known_vectors() -> None:
+    def half(*vectors: int, numerator: int = 1) -> list[int]:
+        return scaled(torch.tensor(vectors, dtype=torch.int32), numerator, 2).tolist()
+
+    assert half(1, 3, -1, -3, 4) == [1, 2, 0, -1, 2]
+    assert half(1, 3, -1, -3, 4, numerator=-1) == [0, -1, 1, 2, -2], "not the negative of the line above"
+
+
+def test_scaling_the_longest_vectors_does_not_overflow() -> None:
+    """The furthest a field may point, over the longest chunk."""
+    far = torch.tensor([16 * 2047, -16 * 2047], dtype=torch.int32)
+    assert scaled(far, 7, 8).tolist() == [28658, -28658]
+    assert scaled(far, -7, 1).tolist() == [-229264, 229264]
 
 
 def test_activity_spreads_to_the_nearest_children() -> None:
@@ -311,5 +310,25 @@ def test_the_second_component_has_contexts_of_its_own() -> None:
         assert all(torch.equal(found[0], other) for other in found)
         by_class.append(found[0])
     together = torch.cat((points, *by_class))
-    assert together.unique().numel() == len(together) == CONTEXTS
-    assert (together.min(), together.max()) == (0, CONTEXTS - 1)
+    assert together.unique().numel() == len(together) == KIND_CONTEXTS
+    assert (together.min(), together.max()) == (0, KIND_CONTEXTS - 1)
+
+
+@given(sides, sides, st.booleans(), st.integers(0, 10_000))
+def test_every_kind_of_field_has_contexts_of_its_own(height: int, width: int, liked: bool, seed: int) -> None:
+    """Those of an anchor, of a field to the past and of one to the future differ by their range and nothing else."""
+    hierarchy, random = Hierarchy.of(height, width), torch.Generator().manual_seed(seed)
+    levels, like = (
+        [torch.randint(-9, 10, level.shape, generator=random, dtype=torch.int32) for level in zero_levels(hierarchy, 1)]
+        for _ in range(2)
+    )
+    found = [
+        [context for _, context, _, _ in walk(levels, like if liked else None, height, width, kind)]
+        for kind in (ANCHOR, PAST, FUTURE)
+    ]
+    assert CONTEXTS == 3 * KIND_CONTEXTS
+    for anchor, past, future in zip(*found, strict=True):
+        assert anchor.min() >= 0
+        assert anchor.max() < POINT_CONTEXTS
+        assert torch.equal(past, anchor + KIND_CONTEXTS)
+        assert torch.equal(future, anchor + 2 * KIND_CONTEXTS)

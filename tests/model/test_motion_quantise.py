@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stpcodec.latents.motion_field import CONTEXTS, LARGEST, SPACING, Hierarchy, decompose, reconstruct
+from stpcodec.latents.motion_field import ANCHOR, CONTEXTS, KIND_CONTEXTS, LARGEST, SPACING, Hierarchy, decompose, reconstruct
 from stpcodec.model.motion_quantise import FieldQuantiser
 from stpcodec.model.motion_tables import SYMBOLS, count_residuals, initial_tables
 
-BITS = initial_tables().bits()
+BITS = initial_tables().bits(ANCHOR)
 HEIGHT, WIDTH = 96, 128
 ROWS, COLUMNS = HEIGHT // SPACING + 1, WIDTH // SPACING + 1
 INSIDE = (..., slice(0, ROWS), slice(0, COLUMNS))
@@ -47,9 +47,10 @@ def structure(like: Tensor, *, seed: int) -> Tensor:
 def cost(levels: list[Tensor], like: list[Tensor] | None = None) -> float:
     """Bits of the residuals by the coder's own walk, escapes with about what follows them."""
     counts = torch.zeros(CONTEXTS, SYMBOLS, dtype=torch.float64)
-    count_residuals(counts, levels, like, HEIGHT, WIDTH)
+    count_residuals(counts, levels, like, HEIGHT, WIDTH, ANCHOR)
+    assert not counts[KIND_CONTEXTS:].any()
     escaped = torch.cat([level[level.abs() > LARGEST].abs().double() for level in levels])
-    return float((counts * BITS.double()).sum() + (2 * torch.log2(escaped) + 1).sum())
+    return float((counts[:KIND_CONTEXTS] * BITS.double()).sum() + (2 * torch.log2(escaped) + 1).sum())
 
 
 def error(levels: list[Tensor], target: Tensor, tensor: Tensor) -> float:

@@ -32,24 +32,25 @@ def test_quality_table_is_linear_between_its_points() -> None:
     torch.testing.assert_close(values[-1, :, 0, 0], table.points[-1], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize(("frames", "inter"), [(1, False), (1, True), (4, True)])
+@pytest.mark.parametrize("references", [0, 1, 2])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_new_network_is_its_linear_codec(frames: int, inter: bool, weighted: bool) -> None:
+def test_a_new_network_is_its_linear_codec(references: int, weighted: bool) -> None:
     """With a full orthonormal basis and without rounding it reproduces its input, however samples weigh."""
-    config = replace(TINY.inter if inter else TINY.intra, frames=frames, latents=384 * frames)
+    inter = references > 0
+    config = replace(TINY.inter if inter else TINY.intra, latents=384)
     torch.manual_seed(0)
     network = ChunkNetwork(config, inter=inter)
-    basis, _ = torch.linalg.qr(torch.randn(384 * frames, 384 * frames))
-    network.linear.set_basis(basis.T, torch.rand(384 * frames) + 0.5 if weighted else None)
-    packed = torch.rand(2, 96 * frames, 4, 6)
+    basis, _ = torch.linalg.qr(torch.randn(384, 384))
+    network.linear.set_basis(basis.T, torch.rand(384) + 0.5 if weighted else None)
+    packed, prediction, other = torch.rand(3, 2, 96, 4, 6)
     quality = torch.tensor([20.0, 80.0])
     context = None
     if inter:
-        context = network.context(torch.rand_like(packed), torch.rand(2, 96, 4, 6))
+        context = network.context(prediction, *((other,) if references == 1 else (None, other)))
     with torch.no_grad():
         y = network.analyse(packed, quality, context)
         decoded = network.synthesise(y, quality, context)
-    assert y.shape == (2, 384 * frames, 2, 3)
+    assert y.shape == (2, 384, 2, 3)
     torch.testing.assert_close(decoded, packed, atol=1e-4, rtol=0)
 
 
@@ -65,13 +66,30 @@ def test_a_weighted_basis_minds_what_weighs_more() -> None:
     torch.testing.assert_close(decoded * weights, latent.item() * torch.tensor([0.6, 0.8]))
 
 
-@pytest.mark.parametrize("frames", [1, 4])
-def test_zero_latents_decode_to_the_prediction(frames: int) -> None:
-    network = ChunkNetwork(replace(TINY.inter, frames=frames), inter=True)
-    prediction = torch.rand(1, 96 * frames, 4, 4)
-    context = network.context(prediction, torch.rand(1, 96, 4, 4))
+@pytest.mark.parametrize("references", [1, 2])
+def test_zero_latents_decode_to_the_prediction(references: int) -> None:
+    network = ChunkNetwork(TINY.inter, inter=True)
+    prediction, other = torch.rand(2, 1, 96, 4, 4)
+    context = network.context(prediction, other) if references == 1 else network.context(prediction, None, other)
     decoded = network.synthesise(torch.zeros(1, TINY.inter.latents, 2, 2), torch.tensor([50]), context)
     torch.testing.assert_close(decoded.detach(), prediction)
+
+
+def test_what_two_references_disagree_about_says_nothing_before_training() -> None:
+    """So weights of pictures with one reference alone are a start for those between two."""
+    torch.manual_seed(0)
+    network = ChunkNetwork(TINY.inter, inter=True)
+    prediction, difference = torch.rand(2, 1, 96, 4, 4)
+    agreed, told = (network.context(prediction, None, d).features for d in (torch.zeros_like(difference), difference))
+    single = network.context(prediction, prediction).features
+    for features in (agreed, told, single):
+        assert features is not None
+    torch.testing.assert_close(told, agreed)
+    torch.testing.assert_close(agreed, single)
+    torch.nn.init.normal_(network.context_between.weight)
+    moved = network.context(prediction, None, difference).features
+    assert moved is not None
+    assert not torch.allclose(moved, agreed), "afterwards it does"
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 3), (4, 4), (5, 9)])

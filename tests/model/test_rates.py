@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from stpcodec.model.rates import LAMBDA_LARGEST, LAMBDA_SMALLEST, lagrange_lambda, quantiser_step
+from stpcodec.latents.gop import coding_order
+from stpcodec.model.rates import INTRA_BONUS, LAMBDA_LARGEST, LAMBDA_SMALLEST, depth_bonus, lagrange_lambda, quantiser_step
 
 
 def test_lambda_is_log_spaced_between_its_ends() -> None:
@@ -26,3 +27,11 @@ def test_step_minimises_the_cost_it_says_it_does(quality: int) -> None:
     cost = weight * 255**2 * 0.7 * steps**2 / 12 - torch.log2(steps)
     best = float(steps[cost.argmin()])
     assert math.log(float(quantiser_step(torch.tensor(quality))) / best) == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("frames", range(1, 9))
+def test_what_others_are_predicted_from_is_coded_better(frames: int) -> None:
+    """Every depth of every chunk has its bonus; the anchor's is the largest, the last depth's the smallest."""
+    bonus = [depth_bonus(frames, depth) for depth in sorted({picture.depth for picture in coding_order(frames)})]
+    assert bonus == sorted(bonus, reverse=True)
+    assert -INTRA_BONUS <= bonus[-1] <= 0 <= bonus[0] <= INTRA_BONUS
