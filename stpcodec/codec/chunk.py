@@ -6,10 +6,13 @@ Streams of a chunk: one that holds two bytes for every picture, then one for eve
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
 
 import torch
 from torch import Tensor
 
+from stpcodec.codec.parallel import together
 from stpcodec.codec.picture import (
     PATCH,
     DecodePlace,
@@ -70,6 +73,11 @@ class ChunkCodec:
         return LONGEST_CHUNK if self.model.inter.uses_motion else self.model.inter.frames
 
     @property
+    def plans_chunks(self) -> bool:
+        """Whether shorter chunks than `chunk_frames` may be better."""
+        return self.model.inter.uses_motion
+
+    @property
     def alignment(self) -> int:
         return PATCH
 
@@ -93,7 +101,8 @@ class ChunkCodec:
             return _joined([encode_picture(transform, self.tables, task, None, still)], count)
         decoded = {0: history.reference}
         coded: dict[int, EncodedPicture] = {}
-        for picture in coding_order(count):
+
+        def code(picture: Picture) -> EncodedPicture:
             position = picture.position
             task = PictureTask(
                 frames[slice(position - 1, position)],
@@ -104,8 +113,15 @@ class ChunkCodec:
                 position - 1,
             )
             motion = self._motion(task, picture, history.latents, coded)
-            coded[position] = encode_picture(transform, self.tables, task, motion, None)
-            decoded[position] = coded[position].decoded
+            return encode_picture(transform, self.tables, task, motion, None)
+
+        # Pictures of one depth need nothing of each other.
+        for _, group in groupby(coding_order(count), key=lambda picture: picture.depth):
+            pictures = list(group)
+            results = together([partial(code, picture) for picture in pictures], self.model.device)
+            for picture, result in zip(pictures, results, strict=True):
+                coded[picture.position] = result
+                decoded[picture.position] = result.decoded
         return _joined(list(coded.values()), count)
 
     @torch.inference_mode()

@@ -13,7 +13,6 @@ from stpcodec.latents.motion_field import (
     MAX_VECTOR,
     Hierarchy,
     like_levels,
-    reconstruct,
     second_context,
     to_residuals,
     to_symbols,
@@ -29,7 +28,7 @@ def encode_field(
     """residuals as `motion_search.search` returns them, on any device; like, kind: see `decode_field`."""
     levels = [level.cpu() for level in residuals]
     looks_at = like_levels(None if like is None else like.cpu(), height, width)
-    for level, context, coded, other in walk(levels, looks_at, height, width, kind):
+    for level, context, coded, other, _ in walk(levels, looks_at, height, width, kind):
         residual, other = levels[level].permute(1, 0, 2, 3)[:, coded], other.permute(1, 0, 2, 3)[:, coded]
         first, second = to_symbols(residual, other)
         at = context[coded]
@@ -45,13 +44,17 @@ def decode_field(
     like: what the contexts look at ``[2, rows, columns]``, None if nothing; kind: latents/motion_field.py.
     """
     levels = zero_levels(Hierarchy.of(height, width), 1)
-    for level, context, coded, other in walk(levels, like_levels(like, height, width), height, width, kind):
+    field = levels[0]
+    for level, context, coded, other, predicted in walk(
+        levels, like_levels(like, height, width), height, width, kind
+    ):  # fmt: skip
         at = context[coded]
         first = torch.from_numpy(coder.decode(tables, at.numpy()))
         second = torch.from_numpy(coder.decode(tables, second_context(at, first).numpy()))
         other = other.permute(1, 0, 2, 3)[:, coded]
         levels[level].permute(1, 0, 2, 3)[:, coded] = to_residuals(torch.stack((first, second)), other)
-    return in_range(reconstruct(levels)[0])
+        field = predicted + levels[level]
+    return in_range(field[0])
 
 
 def in_range(field: Tensor) -> Tensor:

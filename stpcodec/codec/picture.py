@@ -78,7 +78,8 @@ def encode_picture(
     mode = transform.choose_mode(frames, task.references[0] if task.references else None)
     frames = extend(frames, transform.frames)
     field, choice = (still, None) if motion is None else (motion.fields, motion.choice)
-    context = transform.context(task.references, field, choice, quality, mode)
+    warped = None if motion is None else motion.warped
+    context = transform.context(task.references, field, choice, quality, mode, warped=warped)
     y, z = transform.analyse(frames, quality, context)
     before = task.before
     y_hat = encode_latents(
@@ -89,11 +90,14 @@ def encode_picture(
     decoded, mode, plain = _closest(transform, y_hat / SIXTEENTHS, quality, context, mode, frames)
     if plain is not None:
         bare = transform.synthesise(torch.zeros_like(y_hat), quality, plain)
-        short = _coder(tables, motion, frames).finish()
         lost = (_error(bare, frames) - _error(decoded, frames)) * frames.y.numel()
-        if SKIP_CAUTION * float(lagrange_lambda(torch.tensor(quality))) * lost < 8 * (len(stream) - len(short)):
-            decoded, mode, stream = bare, SKIP, short
-            y_hat, z = torch.zeros_like(y_hat), torch.zeros_like(z)
+        most = 8 * len(stream) / (SKIP_CAUTION * float(lagrange_lambda(torch.tensor(quality))))
+        # Coding the motion again takes time: only where the whole stream would be worth the loss.
+        if lost < most:
+            short = _coder(tables, motion, frames).finish()
+            if lost < most * (1 - len(short) / len(stream)):
+                decoded, mode, stream = bare, SKIP, short
+                y_hat, z = torch.zeros_like(y_hat), torch.zeros_like(z)
     latents = PictureLatents(
         to_integers(y_hat[0]), to_integers(z[0]), None if field is None else to_integers(field),
         None if choice is None else to_integers(choice), task.first_frame, count, quality, mode,

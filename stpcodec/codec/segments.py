@@ -9,11 +9,13 @@ import torch
 import xxhash
 
 from stpcodec.codec.chunk import ChunkCodec, History
+from stpcodec.codec.planning import Planner
 from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.samples import to_planes, to_samples
 from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.container import Chunk, Segment, StreamHeader
 from stpcodec.errors import CorruptFile, CorruptSegment
+from stpcodec.model.planes import Planes
 from stpcodec.patches.padding import padded_size
 from stpcodec.video.frames import Frame
 
@@ -106,23 +108,39 @@ class SegmentBuilder:
         self._chunks: list[Chunk] = []
         self._pts: list[int] = []
         self._durations: list[int] = []
+        self._planner = Planner() if owner.codec.plans_chunks else None
 
     @property
     def coded_bytes(self) -> int:
         return sum(len(stream) for chunk in self._chunks for stream in chunk.streams)
 
     def add(self, frames: Sequence[Frame]) -> None:
-        """Code one chunk: a single frame when it is the first, at most the codec's `chunk_frames` later."""
+        """Code a single frame when it is the first, at most the codec's `chunk_frames` later; as one chunk, or as
+        several where the codec leaves that to the planner."""
         owner = self._owner
         planes = to_planes(
             frames, bit_depth=owner.header.bit_depth, multiple=owner.codec.alignment, device=owner.device
         )
+        start = 0
+        for length in self._lengths(planes):
+            self._code(planes[slice(start, start + length)])
+            start += length
+        self._pts += [frame.pts for frame in frames]
+        self._durations += [frame.duration for frame in frames]
+
+    def _lengths(self, planes: Planes) -> list[int]:
+        if self._planner is None:
+            return [len(planes)]
+        if not self._chunks:
+            self._planner.restart(planes.y[-1])
+            return [len(planes)]
+        return self._planner.plan(planes.y)
+
+    def _code(self, planes: Planes) -> None:
         streams, latents, self._histories = self._tiled.encode(planes, self._histories)
         for part in latents:
             part.hash_into(self._hasher)
-        self._chunks.append(Chunk(frame_count=len(frames), streams=streams))
-        self._pts += [frame.pts for frame in frames]
-        self._durations += [frame.duration for frame in frames]
+        self._chunks.append(Chunk(frame_count=len(planes), streams=streams))
 
     def close(self) -> Segment:
         return Segment(

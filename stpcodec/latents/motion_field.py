@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -72,6 +73,7 @@ class Hierarchy:
     def shape(self, level: int) -> tuple[int, int]:
         return ((self.rows - 1) >> level) + 1, ((self.columns - 1) >> level) + 1
 
+    @cache  # noqa: B019 - a few frame sizes, and a hierarchy is a value
     def coded(self, level: int, height: int, width: int) -> Tensor:
         """Bool ``[rows, columns]`` of a level: points that are new there and whose support meets the frame."""
         rows, columns = self.shape(level)
@@ -90,22 +92,28 @@ def upsample(parents: Tensor) -> Tensor:
 
 
 def upsample_both(parents: Tensor) -> tuple[Tensor, Tensor]:
-    """Integer bilinear interpolation ``[N, 2, h, w]`` to ``[N, 2, 2h-1, 2w-1]``, halves rounded up.
+    """Integer bilinear interpolation ``[N, 2, h, w]`` to ``[N, 2, 2h-1, 2w-1]``, halves rounded up, rows first.
 
     Between two vectors that differ by more than TEAR lies an edge, and their mean is neither side's motion: there a
     new point follows the upper or left one. The second result follows the lower or right one instead (and is the
     first one's equal wherever there is no edge).
     """
-    first = second = parents
-    for dim in (-2, -1):
-        length = parents.shape[dim]
-        results = []
-        for field, pick_right in ((first, False), (second, True)):
-            left, right = field.narrow(dim, 0, length - 1), field.narrow(dim, 1, length - 1)
-            torn = ((left - right).abs() > TEAR).any(1, keepdim=True)
-            middle = torch.where(torn, right if pick_right else left, (left + right + 1) >> 1)
-            results.append(_interleave(field, middle, dim))
-        first, second = results
+    first, second = _halves(parents, -2)
+    if first is second:
+        return _halves(first, -1)
+    return _halves(first, -1)[0], _halves(second, -1)[1]
+
+
+def _halves(field: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Along one axis: `upsample_both`. One tensor twice where nothing is torn."""
+    length = field.shape[dim]
+    left, right = field.narrow(dim, 0, length - 1), field.narrow(dim, 1, length - 1)
+    mean = (left + right + 1) >> 1
+    torn = ((left - right).abs() > TEAR).any(1, keepdim=True)
+    if not bool(torn.any()):
+        both = _interleave(field, mean, dim)
+        return both, both
+    first, second = (_interleave(field, torch.where(torn, side, mean), dim) for side in (left, right))
     return first, second
 
 
@@ -172,9 +180,9 @@ def to_residuals(symbols: Tensor, other: Tensor) -> Tensor:
 
 def walk(
     levels: list[Tensor], like: list[Tensor] | None, height: int, width: int, kind: int = ANCHOR
-) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
+) -> Iterator[tuple[int, Tensor, Tensor, Tensor, Tensor]]:
     """The order of coding, coarse to fine: (level, contexts ``[N, h, w]``, coded points bool ``[N, h, w]``, other
-    ``[N, 2, h, w]``, the residual that would follow the other parent).
+    ``[N, 2, h, w]``, the residual that would follow the other parent, and what residuals are added to).
 
     A level of `levels` is read only after it was yielded, so a decoder may fill it in.
     """
@@ -186,7 +194,7 @@ def walk(
         like_magnitude = None if like is None else magnitude(like[level]).expand(count, -1, -1)
         coded = hierarchy.coded(level, height, width).to(device).expand(count, -1, -1)
         context = kind * KIND_CONTEXTS + context_of(level, inherited, like_magnitude)
-        yield level, context, coded, other
+        yield level, context, coded, other, predicted
         if level:
             inherited = spread(activity_after(levels[level], inherited))
             predicted, second = upsample_both(predicted + levels[level])

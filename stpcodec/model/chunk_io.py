@@ -29,22 +29,17 @@ def predict(reference: Planes, field: Tensor) -> tuple[Tensor, Tensor]:
     return pack_frames(warp_planes(reference, field), 1), pack_frames(reference, 1)
 
 
-def predict_between(past: Planes, future: Planes, fields: Tensor, choice: Tensor) -> tuple[Tensor, Tensor]:
-    """past, future: B frames each; fields ``[B, 2, 2, rows, columns]`` to both; choice ``[B, H/16, W/16]``.
-
-    Returns the prediction and half of what the two references disagree about it, zero where only one of them counts,
-    each ``[B, 96, H/8, W/8]``.
-    """
-    return blend(warped_pair(past, future, fields), choice)
-
-
 def warped_pair(past: Planes, future: Planes, fields: Tensor) -> tuple[Tensor, Tensor]:
-    """Both references as the fields move them, packed ``[B, 96, H/8, W/8]``."""
-    return tuple(pack_frames(warp_planes(reference, fields[:, i]), 1) for i, reference in enumerate((past, future)))  # type: ignore[return-value]
+    """B frames each, moved by fields ``[B, 2, 2, rows, columns]`` in quarter samples; packed ``[B, 96, H/8, W/8]``."""
+    first, second = (pack_frames(warp_planes(frame, fields[:, i]), 1) for i, frame in enumerate((past, future)))
+    return first, second
 
 
 def blend(pair: tuple[Tensor, Tensor], choice: Tensor) -> tuple[Tensor, Tensor]:
-    """See `predict_between`."""
+    """What two warped references say together; choice ``[B, H/16, W/16]`` (latents/blend.py).
+
+    Returns the prediction, and half of what the two disagree about it, zero where only one of them counts.
+    """
     first, second = pair
     weight = blend_weights(choice)[:, None].to(first.dtype)
     difference = first - second

@@ -108,8 +108,9 @@ class DctTransform:
         return int(bool(difference < itself))
 
     def context(
-        self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int
-    ) -> Planes | None:
+        self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int, *,
+        warped: tuple[Tensor, Tensor] | None = None,
+    ) -> Planes | None:  # fmt: skip
         return references[0] if mode and references else None
 
     def plainer(self, context: Planes | None, mode: int) -> tuple[Planes | None, int]:

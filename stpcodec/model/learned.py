@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stpcodec.entropy.tables import TableSet
 from stpcodec.latents.motion_field import SPACING
-from stpcodec.model.chunk_io import pack_frames, predict, predict_between, unpack_frames
+from stpcodec.model.chunk_io import blend, pack_frames, predict, unpack_frames, warped_pair
 from stpcodec.model.network import ChunkNetwork, Context
 from stpcodec.model.planes import Planes
 from stpcodec.model.rates import sample_weight
@@ -54,8 +54,9 @@ class LearnedTransform:
         return 0
 
     def context(
-        self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int
-    ) -> Context | None:
+        self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int, *,
+        warped: tuple[Tensor, Tensor] | None = None,
+    ) -> Context | None:  # fmt: skip
         if not references or field is None:
             return None
         rows, columns = references[0].height // SPACING + 1, references[0].width // SPACING + 1
@@ -67,7 +68,7 @@ class LearnedTransform:
         else:
             assert choice is not None
             past, future = references
-            prediction, difference = predict_between(past, future, field[None], choice[None])
+            prediction, difference = blend(warped or warped_pair(past, future, field[None]), choice[None])
         if mode:  # PLAIN, or the codec's own for pictures without latents
             return Context(_fast(prediction), None)
         with self._autocast(prediction.device):

@@ -38,25 +38,28 @@ class Matcher:
         self.rows, self.columns = height // spacing + 1, width // spacing + 1
         self.reach = REACH if max(height, width) <= 1024 else 2 * REACH
         half, device = window // 2, frame.device
-        # Every second sample in both directions: a quarter of the work, and no worse a choice.
-        inside = torch.arange(0, window, 2, device=device) - half
+        # One sample in eight, rows staggered: an eighth of the work, and hardly a worse choice.
+        inside = torch.tensor(
+            [(y - half, x - half) for y in range(0, window, 2) for x in range(y % 4, window, 4)], device=device
+        )
         y, x = torch.arange(self.rows, device=device) * spacing, torch.arange(self.columns, device=device) * spacing
 
         def windows(plane: Tensor, margin: int) -> tuple[Tensor, Tensor, int]:
             padded = F.pad(plane[None, None], (margin,) * 4, mode="replicate")[0, 0]
             stride = padded.shape[1]
             corner = (y[:, None] + margin) * stride + x[None, :] + margin
-            index = corner[:, :, None] + (inside[:, None] * stride + inside[None, :]).reshape(-1)
-            return padded.reshape(-1), index, stride
+            index = corner[:, :, None] + inside[:, 0] * stride + inside[:, 1]
+            return padded.reshape(-1), index.int(), stride
 
         own, index, _ = windows(frame, half)
-        self.windows = own[index]
+        self.windows = own.index_select(0, index.view(-1)).view(index.shape)
         self.flat, self.index, self.stride = windows(reference, half + self.reach)
 
     def error(self, vectors: Tensor) -> Tensor:
         """Mean absolute error of every window under whole-sample vectors ``[2, rows, columns]``."""
-        offset = vectors[0].long() * self.stride + vectors[1].long()
-        return (self.flat[self.index + offset[:, :, None]] - self.windows).abs_().mean(2)
+        offset = vectors[0].int() * self.stride + vectors[1].int()
+        moved = self.flat.index_select(0, (self.index + offset[:, :, None]).view(-1)).view(self.windows.shape)
+        return moved.sub_(self.windows).abs_().mean(2)
 
 
 class _Best:

@@ -79,7 +79,7 @@ class FieldQuantiser:
         own = target[:, :, :: 1 << level, :: 1 << level]
         dependants = _dependants(target, tensor, level)
         zero = torch.zeros_like(own)
-        candidates = [zero, other.to(own.dtype)]
+        candidates = [zero, other.to(own.dtype)] if bool(other.any()) else [zero]
         for wanted in (own,) if level == 0 else (own, mean):
             rounded = (wanted - predicted).round().clamp(-MAX_VECTOR, MAX_VECTOR)
             candidates.append(rounded)

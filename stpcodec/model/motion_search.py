@@ -3,7 +3,8 @@
 1. *Start*: whole-sample matches of windows around the control points (motion_match.py).
 2. *Refinement*: Lucas-Kanade steps (Lucas & Kanade 1981) on the control points with their bilinear basis
    functions as windows, iteratively reweighted against occlusion, drawn towards the neighbours where the
-   picture says nothing. A point that fits no better afterwards keeps its start.
+   picture says nothing. (Keeping the start where
+   it fits better gained 0.3 % and cost a tenth of the search.)
 3. *Quantisation*: the last step leaves a quadratic model of the error around each point (its structure tensor);
    motion_quantise.py chooses the residuals of the hierarchy by it.
 
@@ -64,24 +65,11 @@ def search(
 
 
 def _refine(frame: Tensor, reference: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
-    """Gauss-Newton from `start`; every control point keeps the field that ends with less error around it."""
+    """Gauss-Newton from `start`; also the structure tensors of its last step."""
     field = start
     for _ in range(REFINEMENTS):
         field, tensor = _gauss_newton(frame, reference, field)
-    return _pick(frame, reference, start, field), tensor
-
-
-def _pick(frame: Tensor, reference: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Per control point the field with the smaller error around it."""
-    height, width = frame.shape[-2:]
-    errors = []
-    for field in (first, second):
-        warped = warp(reference, dense_flow(field, height, width), mode="bilinear")
-        errors.append(_window((frame - warped).square(), SPACING))
-    better = (errors[1] <= errors[0]).to(frame.dtype)
-    rows, columns = first.shape[-2:]
-    better = F.pad(better, (0, columns - better.shape[3], 0, rows - better.shape[2]))
-    return torch.where(better > 0, second, first)
+    return field, tensor
 
 
 def _window(values: Tensor, cell: int) -> Tensor:

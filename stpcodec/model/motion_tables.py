@@ -86,7 +86,7 @@ def count_residuals(
     counts: Tensor, levels: list[Tensor], like: list[Tensor] | None, height: int, width: int, kind: int
 ) -> None:
     """Adds a field's coded residuals to counts, float64 ``[CONTEXTS, SYMBOLS]``, in place."""
-    for level, context, coded, other in walk(levels, like, height, width, kind):
+    for level, context, coded, other, _ in walk(levels, like, height, width, kind):
         residual, other = levels[level].permute(1, 0, 2, 3)[:, coded], other.permute(1, 0, 2, 3)[:, coded]
         first, second = to_symbols(residual, other)
         at = context[coded]

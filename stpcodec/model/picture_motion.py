@@ -11,7 +11,7 @@ from torch import Tensor
 from stpcodec.latents.blend import BOTH, CHOICES
 from stpcodec.latents.gop import Picture, predicted_future
 from stpcodec.latents.motion_field import ANCHOR, FUTURE, PAST, Hierarchy, reconstruct, zero_levels
-from stpcodec.model.chunk_io import blend, pack_frames, warped_pair
+from stpcodec.model.chunk_io import pack_frames, warped_pair
 from stpcodec.model.motion_search import search
 from stpcodec.model.motion_tables import MotionTables
 from stpcodec.model.planes import Planes
@@ -26,12 +26,14 @@ CHOICE_BITS = 3.0
 class PictureMotion:
     """residuals: per field and level, finest first, int32 ``[1, 2, h, w]``. fields: in quarter samples,
     ``[references, 2, rows, columns]``; choice int32 ``[H/16, W/16]`` between two references, else None. likes: per
-    field, what its coder's contexts look at. All on the encoder's device."""
+    field, what its coder's contexts look at. warped: both references, see `chunk_io.warped_pair`. All on the encoder's
+    device."""
 
     residuals: tuple[list[Tensor], ...]
     fields: Tensor
     choice: Tensor | None
     likes: tuple[Tensor | None, ...]
+    warped: tuple[Tensor, Tensor] | None = None
 
     @property
     def absent(self) -> bool:
@@ -70,8 +72,9 @@ def between_motion(
         like=first_field - predicted, thorough=False,
     )  # fmt: skip
     fields = torch.stack((first_field, onward + reconstruct(second)[0]))
-    choice = choose_blend(frame, warped_pair(past, future, fields[None]), lagrangian)
-    return PictureMotion((first, second), fields, choice[0], (across, first_field - predicted))
+    warped = warped_pair(past, future, fields[None])
+    choice = choose_blend(frame, warped, lagrangian)
+    return PictureMotion((first, second), fields, choice[0], (across, first_field - predicted), warped)
 
 
 def choose_blend(frames: Planes, pair: tuple[Tensor, Tensor], lagrangian: float) -> Tensor:
@@ -80,13 +83,10 @@ def choose_blend(frames: Planes, pair: tuple[Tensor, Tensor], lagrangian: float)
     lagrangian: squared error (of samples in [0, 1]) per bit.
     """
     target = pack_frames(frames, 1)[:, :64]
-    errors = []
-    for number in range(CHOICES):
-        whole = torch.full((len(frames), frames.height // 16, frames.width // 16), number, device=target.device)
-        prediction, _ = blend(pair, whole)
-        # Four positions of 1/8 resolution make a block.
-        errors.append(4 * F.avg_pool2d((prediction[:, :64] - target).square().sum(1), 2))
-    error = torch.stack(errors)
+    past, future = (part[:, :64] - target for part in pair)
+    # In the order of the choices; four positions of 1/8 resolution make a block.
+    errors = (((past + future) / 2).square().sum(1), past.square().sum(1), future.square().sum(1))
+    error = 4 * F.avg_pool2d(torch.stack(errors, 1), 2).transpose(0, 1)
     # First as if all around said BOTH, then knowing what they would say.
     cost = error.clone()
     cost[BOTH + 1 :] += 2 * CHOICE_BITS * lagrangian

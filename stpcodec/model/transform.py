@@ -61,9 +61,13 @@ class Transform(Protocol):
         ...
 
     def context(
-        self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int
-    ) -> Any:
-        """What both sides know; field ``[references, 2, rows, columns]`` in quarter samples, choice ``[h, w]``."""
+        self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int, *,
+        warped: tuple[Tensor, Tensor] | None = None,
+    ) -> Any:  # fmt: skip
+        """What both sides know; field ``[references, 2, rows, columns]`` in quarter samples, choice ``[h, w]``.
+
+        warped: two references as the field moves them (chunk_io.warped_pair), if the caller has them already.
+        """
         ...
 
     def plainer(self, context: Any, mode: int) -> tuple[Any, int]:

@@ -61,7 +61,9 @@ def warp_planes(reference: Planes, field: Tensor) -> Planes:
     """Predicts a frame from each of N references: field ``[N, 2, rows, columns]`` in quarter samples."""
     height, width = reference.height, reference.width
     field = field.to(reference.y.dtype) / UNITS_PER_SAMPLE
-    warped_y = warp(reference.y[:, None], dense_flow(field, height, width))
+    flow = dense_flow(field, height, width)
+    warped_y = warp(reference.y[:, None], flow)
     chroma = torch.stack((reference.u, reference.v), 1)
-    warped_chroma = warp(chroma, dense_flow(field, height, width, step=2) / 2)
+    # The mean over four luma samples is the vector in their middle, and half of it counts chroma samples.
+    warped_chroma = warp(chroma, F.avg_pool2d(flow, 2) / 2)
     return Planes(warped_y[:, 0], warped_chroma[:, 0], warped_chroma[:, 1])

@@ -1,0 +1,106 @@
+"""How many frames the chunks of a model with motion hold: chosen before coding, on small pictures.
+
+Long chunks put few predictions between a frame and a good reference, and most frames between two references; but their
+anchors are predicted from far away. Beginning with chunks of one frame, two neighbours become one where predicting its
+anchor across both, and the frame between from its two sides, looks cheaper than predicting each from the one before
+(the same question x264's lookahead asks, on half-size frames).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SHRINK = 4
+"""Pictures are compared at a quarter of their sides (an eighth above 1024 samples)."""
+BLOCK = 8
+REACH = 6
+"""Sides of the matched blocks and reach of the match, in samples of the small pictures."""
+NOISE = 4.0
+"""Squared 8-bit error that costs nothing: no coder would look at it."""
+GAIN = {1: 0.88, 2: 0.88, 4: 0.95}
+"""By the length of two chunks: joined where the cost falls below this share. Measured: docs/ablations.md."""
+
+
+class Planner:
+    """Remembers the frame before; `restart` with the one that opens a segment. Luma of any bit depth as [0, 1]."""
+
+    def __init__(self) -> None:
+        self._last: Tensor | None = None
+
+    def restart(self, luma: Tensor) -> None:
+        """luma ``[H, W]``."""
+        self._last = _small(luma)
+
+    def plan(self, luma: Tensor) -> list[int]:
+        """luma ``[N, H, W]``, at most 8 frames: lengths of the chunks to code them in."""
+        assert self._last is not None
+        pictures = [self._last, *(_small(frame) for frame in luma)]
+        self._last = pictures[-1]
+        gaps = _Gaps(pictures)
+        lengths = [1] * len(luma)
+        for size in GAIN:
+            start, joined = 0, []
+            while lengths:
+                if lengths[:2] == [size, size] and start % (2 * size) == 0 and gaps.pays(start, size):
+                    joined.append(2 * size)
+                    lengths = lengths[2:]
+                else:
+                    joined.append(lengths.pop(0))
+                start += joined[-1]
+            lengths = joined
+        return lengths
+
+
+class _Gaps:
+    """Costs of predicting small pictures from each other."""
+
+    def __init__(self, pictures: Sequence[Tensor]) -> None:
+        self._pictures = pictures
+        self._matched: dict[tuple[int, int], Tensor] = {}
+
+    def pays(self, start: int, size: int) -> bool:
+        """Whether picture start + 2·size is an anchor rather than start + size."""
+        middle, end = start + size, start + 2 * size
+        chain = self._cost(middle, self._match(middle, start)) + self._cost(end, self._match(end, middle))
+        past, future = self._match(middle, start), self._match(middle, end)
+        between = min(self._cost(middle, prediction) for prediction in ((past + future) / 2, past, future))
+        return self._cost(end, self._match(end, start)) + between < GAIN[size] * chain
+
+    def _cost(self, number: int, prediction: Tensor) -> float:
+        error = F.avg_pool2d((self._pictures[number] - prediction).square()[None], BLOCK, ceil_mode=True) * 255**2
+        return float(0.5 * torch.log2(1 + error / NOISE).mean())
+
+    def _match(self, number: int, reference: int) -> Tensor:
+        if (number, reference) not in self._matched:
+            self._matched[number, reference] = _best_blocks(self._pictures[number], self._pictures[reference])
+        return self._matched[number, reference]
+
+
+def _small(luma: Tensor) -> Tensor:
+    factor = SHRINK if max(luma.shape) <= 1024 else 2 * SHRINK
+    return F.avg_pool2d(luma[None, None], factor, ceil_mode=True)[0, 0]
+
+
+def _best_blocks(picture: Tensor, reference: Tensor) -> Tensor:
+    """The picture put together from the best-matching blocks of the reference."""
+    height, width = picture.shape
+    padded = F.pad(reference[None, None], (REACH,) * 4, mode="replicate")[0, 0]
+    best = picture.new_full((-(-height // BLOCK), -(-width // BLOCK)), torch.inf)
+    row, column = (torch.zeros_like(best, dtype=torch.long) for _ in range(2))
+    steps = range(2 * REACH + 1)
+    # Small displacements first: the first of equals stays.
+    for y, x in sorted(((y, x) for y in steps for x in steps), key=lambda o: (o[0] - REACH) ** 2 + (o[1] - REACH) ** 2):
+        difference = (padded[y : y + height, x : x + width] - picture).abs_()
+        error = F.avg_pool2d(difference[None], BLOCK, ceil_mode=True)[0]
+        better = error < best
+        best = torch.where(better, error, best)
+        row = torch.where(better, y, row)
+        column = torch.where(better, x, column)
+    at = [part.repeat_interleave(BLOCK, 0).repeat_interleave(BLOCK, 1)[:height, :width] for part in (row, column)]
+    rows = torch.arange(height, device=picture.device)[:, None] + at[0]
+    columns = torch.arange(width, device=picture.device)[None, :] + at[1]
+    return padded[rows, columns]
