@@ -162,7 +162,7 @@ def torn_levels(height: int, width: int, *, seed: int) -> list[Tensor]:
     """Far apart at the top, and below it half of the points on the other side of a tear."""
     random = torch.Generator().manual_seed(seed)
     levels = zero_levels(Hierarchy.of(height, width), 1)
-    for level, _, coded, other in walk(levels, None, height, width):
+    for level, _, coded, other, _ in walk(levels, None, height, width):
         far = torch.randint(-90, 91, other.shape, generator=random, dtype=torch.int32)
         follows = torch.rand(coded.shape, generator=random)[:, None] < 0.5
         levels[level][:] = (far if level == len(levels) - 1 else other * follows) * coded[:, None]

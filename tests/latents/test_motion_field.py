@@ -181,15 +181,17 @@ def test_the_walk_knows_what_would_follow_the_other_parent(height: int, width: i
     hierarchy, random = Hierarchy.of(height, width), torch.Generator().manual_seed(seed)
     levels = zero_levels(hierarchy, 2)
     field = None
-    for level, context, coded, other in walk(levels, None, height, width):
+    for level, context, coded, other, predicted in walk(levels, None, height, width):
         shape = (2, 2, *hierarchy.shape(level))
         assert other.shape == shape
         assert context.shape == coded.shape == (2, *shape[2:])
         if field is None:
             assert not other.any()
+            assert not predicted.any()
         else:
             first, second = upsample_both(field)
             assert torch.equal(other, second - first)
+            assert torch.equal(predicted, first)
         residual = torch.randint(-largest, largest + 1, shape, generator=random, dtype=torch.int32)
         levels[level][:] = residual * coded[:, None]
         field = levels[level] if field is None else upsample(field) + levels[level]
@@ -323,7 +325,7 @@ def test_every_kind_of_field_has_contexts_of_its_own(height: int, width: int, li
         for _ in range(2)
     )
     found = [
-        [context for _, context, _, _ in walk(levels, like if liked else None, height, width, kind)]
+        [context for _, context, *_ in walk(levels, like if liked else None, height, width, kind)]
         for kind in (ANCHOR, PAST, FUTURE)
     ]
     assert CONTEXTS == 3 * KIND_CONTEXTS

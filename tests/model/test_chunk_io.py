@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stpcodec.latents.blend import BOTH, ONLY_FUTURE, ONLY_PAST
-from stpcodec.model.chunk_io import pack_frames, predict, predict_between, unpack_frames
+from stpcodec.model.chunk_io import blend, pack_frames, predict, unpack_frames, warped_pair
 from tests.tiny_model import moving_planes
 
 
@@ -49,7 +49,7 @@ def test_two_references_are_moved_and_mixed_block_by_block() -> None:
     fields = torch.zeros(2, 2, 2, 5, 7, dtype=torch.int32)
     fields[1, 0, 1], fields[1, 1, 0] = 8, -16  # of the second: two from the right, four from above
     choice = torch.tensor([[BOTH, ONLY_PAST, ONLY_FUTURE], [ONLY_FUTURE, BOTH, ONLY_PAST]]).expand(2, 2, 3)
-    prediction, difference = predict_between(past, future, fields, choice)
+    prediction, difference = blend(warped_pair(past, future, fields), choice)
     assert prediction.shape == difference.shape == (2, 96, 4, 6)
     mixed, apart = unpack_frames(prediction, 1), unpack_frames(difference, 1)
     first, second = (unpack_frames(predict(r, fields[:, i])[0], 1) for i, r in enumerate((past, future)))
