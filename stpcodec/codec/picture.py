@@ -114,11 +114,15 @@ def decode_picture(
     quality, flags = asked + head[0] - OFFSET_ZERO, head[1]
     if not 1 <= quality <= 100:
         raise CorruptFile(f"a picture of quality {quality}; the file is damaged")
+    mode = flags & ~ABSENT
+    skipped = mode == SKIP and place.gop is not None
+    if not skipped and mode not in transform.modes:
+        raise CorruptFile(f"a picture of mode {mode}, which there is not here; the file is damaged")
     coder = SymbolDecoder(stream)
     field, choice = place.read_motion(coder, tables, size, absent=bool(flags & ABSENT))
-    mode, before = flags & ~ABSENT, place.before
+    before = place.before
     grid = (size[0] // PATCH, size[1] // PATCH)
-    if mode == SKIP and field is not None and transform.uses_motion:
+    if skipped:
         y, z = torch.zeros(1, transform.latents, *grid), torch.zeros(1, *transform.hyper_shape(*grid))
     else:
         y, z = decode_latents(

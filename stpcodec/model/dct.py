@@ -85,6 +85,7 @@ class DctTransform:
     def __init__(self, frames: int, device: torch.device):
         self.frames = frames
         self.latents = 384 * frames
+        self.modes = (0,) if frames == 1 else (0, 1)
         self.prior = DctPrior(frames, device)
         self.y_tables = TableSet(_stack_scales())
         self.z_tables = TableSet(_class_counts())

@@ -37,6 +37,7 @@ class LearnedTransform:
         self.network = network
         self.frames = network.config.frames
         self.latents = network.config.latents
+        self.modes = (0, PLAIN) if network.inter else (0,)
         self.prior = network.prior
         self.y_tables, self.z_tables = y_tables, z_tables
         self.dtype = dtype

@@ -40,6 +40,11 @@ class Transform(Protocol):
     def latents(self) -> int: ...
 
     @property
+    def modes(self) -> Sequence[int]:
+        """What `choose_mode` and `plainer` may say; a file that says anything else is damaged."""
+        ...
+
+    @property
     def prior(self) -> Prior: ...
 
     @property
