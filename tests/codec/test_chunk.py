@@ -12,18 +12,22 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stpcodec.codec import chunk as chunk_module
-from stpcodec.codec.chunk import INTRA_BONUS, ChunkCodec, EncodedChunk, History
+from stpcodec.codec import picture as picture_module
+from stpcodec.codec.chunk import LONGEST_CHUNK, ChunkCodec, EncodedChunk, History
+from stpcodec.codec.picture import ABSENT, OFFSET_ZERO, SKIP
 from stpcodec.errors import CorruptFile
-from stpcodec.latents.chunk import ChunkLatents
+from stpcodec.latents.blend import BOTH, ONLY_FUTURE, ONLY_PAST
+from stpcodec.latents.chunk import ChunkLatents, PictureLatents
+from stpcodec.latents.gop import coding_order, predicted_future, predicted_past
 from stpcodec.model.learned import PLAIN
-from stpcodec.model.motion_tables import initial_tables
 from stpcodec.model.planes import Planes
+from stpcodec.model.rates import INTRA_BONUS, depth_bonus
 from stpcodec.model.zoo import load_model
-from stpcodec.training.export import export_weights
-from tests.tiny_model import TINY, moving_planes, psnr_db, tiny_network, tiny_tables, write_tiny_weights
+from tests.tiny_model import moving_planes, psnr_db, write_tiny_weights
 
 CPU = torch.device("cpu")
+NEVER, ALWAYS = 1e9, 1e-9
+"""Values of SKIP_CAUTION: no picture, or every one that can, leaves out its latents."""
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +101,20 @@ def digest(latents: list[ChunkLatents]) -> str:
     return state.hexdigest()
 
 
+def pictures(latents: list[ChunkLatents]) -> list[PictureLatents]:
+    """In the order of coding."""
+    return [picture for chunk in latents for picture in chunk.pictures]
+
+
+def assert_equal(found: PictureLatents, sent: PictureLatents) -> None:
+    assert list(found.arrays()) == list(sent.arrays())
+    for name, array in found.arrays().items():
+        assert array.dtype == sent.arrays()[name].dtype
+        assert (array == sent.arrays()[name]).all(), name
+    for name in ("first_frame", "frame_count", "quality", "mode"):
+        assert getattr(found, name) == getattr(sent, name), name
+
+
 def clip(count: int, height: int = 48, width: int = 80) -> Planes:
     """Moves, and holds still for its last chunk."""
     moving = moving_planes(max(1, count - 3), height, width, dy=1, dx=2)
@@ -109,19 +127,71 @@ def assert_same(one: Planes, other: Planes, tolerance: float = 0.0) -> None:
         torch.testing.assert_close(getattr(one, name), getattr(other, name), atol=tolerance, rtol=0)
 
 
-@pytest.mark.parametrize("lengths", [(1,), (1, 1), (1, 2), (1, 3), (1, 4), (1, 4, 4), (1, 4, 2, 4, 1), (1, 1, 1, 3)])
-def test_segments_of_any_length_round_trip(codec: ChunkCodec, lengths: tuple[int, ...]) -> None:
+LENGTHS = [(1,), (1, 1), (1, 2), (1, 3), (1, 4), (1, 4, 4), (1, 4, 2, 4, 1), (1, 1, 1, 3)]
+LONGER = [(1, 5), (1, 6), (1, 7), (1, 8), (1, 8, 1, 5)]
+
+
+@pytest.mark.parametrize(("name", "lengths"), [
+    *(("dct", lengths) for lengths in LENGTHS), *(("tiny", lengths) for lengths in LENGTHS + LONGER),
+], ids=str)  # fmt: skip
+def test_segments_of_any_length_round_trip(name: str, lengths: tuple[int, ...], tiny: ChunkCodec) -> None:
+    codec = tiny if name == "tiny" else ChunkCodec(load_model("dct", device=CPU))
     coded = encode(codec, clip(sum(lengths)), lengths)
     latents = decode_latents(codec, coded)
     assert digest(latents) == digest([chunk.latents for chunk in coded.chunks])
     for number, (found, sent) in enumerate(zip(latents, [chunk.latents for chunk in coded.chunks], strict=True)):
-        assert set(found.arrays()) == set(sent.arrays())
-        for name, array in found.arrays().items():
-            assert (array == sent.arrays()[name]).all(), (number, name)
-        assert (found.frame_count, found.intra) == (lengths[number], number == 0)
+        assert found.frame_count == lengths[number]
+        assert found.anchor.intra == (number == 0)
+        for one, other in zip(found.pictures, sent.pictures, strict=True):
+            assert_equal(one, other)
     for planes, chunk, count in zip(synthesise(codec, latents), coded.chunks, lengths, strict=True):
         assert len(planes) == len(chunk.reconstruction) == count
         assert_same(planes, chunk.reconstruction)
+
+
+@pytest.mark.parametrize("count", range(1, LONGEST_CHUNK + 1))
+def test_the_pictures_of_a_chunk(tiny: ChunkCodec, count: int) -> None:
+    """One stream each behind the heads, in the order of coding; every picture says where in time it lies."""
+    assert tiny.chunk_frames == LONGEST_CHUNK == 8
+    chunk = encode(tiny, moving_planes(1 + count, 32, 48, dx=2), (1, count), 50).chunks[1]
+    order = coding_order(count)
+    assert len(chunk.streams) == 1 + count
+    assert len(chunk.streams[0]) == 2 * count
+    for number, (picture, latents) in enumerate(zip(order, chunk.latents.pictures, strict=True)):
+        quality, flags = chunk.streams[0][2 * number : 2 * number + 2]
+        assert latents.first_frame == picture.position - 1
+        assert latents.frame_count == 1
+        assert latents.quality == quality - OFFSET_ZERO + 50 == 50 + depth_bonus(count, picture.depth)
+        assert latents.mode == flags & ~ABSENT
+        assert latents.field is not None
+        assert len(latents.field) == len(picture.references)
+        if picture.future is None:
+            assert latents.choice is None
+        else:
+            assert latents.choice is not None
+            assert latents.choice.shape == (2, 3)
+            assert latents.choice.dtype == torch.int32
+    assert chunk.latents.anchor is chunk.latents.pictures[0]
+    assert chunk.latents.anchor.first_frame == count - 1
+
+
+@pytest.mark.parametrize("count", [2, 5, 8])
+def test_frames_come_out_in_their_order(tiny: ChunkCodec, count: int) -> None:
+    """Each is nearest to its own original: a texture that moves far, coded well."""
+    frames = moving_planes(1 + count, 48, 80, dy=4, dx=-6)
+    coded = encode(tiny, frames, (1, count), 90)
+    (_, planes) = synthesise(tiny, decode_latents(tiny, coded))
+    errors = (planes.y[:, None] - frames.y[None, 1:]).square().mean((2, 3))
+    assert errors.argmin(1).tolist() == list(range(count))
+
+
+def test_qualities_stay_between_1_and_100(tiny: ChunkCodec) -> None:
+    frames = moving_planes(9, 16, 32, dx=1)
+    for quality in (1, 100):
+        chunk = encode(tiny, frames, (1, 8), quality).chunks[1]
+        found = [picture.quality for picture in chunk.latents.pictures]
+        wanted = [quality + depth_bonus(8, picture.depth) for picture in coding_order(8)]
+        assert found == [max(1, min(100, value)) for value in wanted]
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (16, 112), (64, 16), (80, 48)])
@@ -129,7 +199,7 @@ def test_frames_of_any_aligned_size(codec: ChunkCodec, height: int, width: int) 
     coded = encode(codec, clip(5, height, width), (1, 4))
     latents = decode_latents(codec, coded)
     assert digest(latents) == digest([chunk.latents for chunk in coded.chunks])
-    assert latents[1].y.shape[1:] == (height // 16, width // 16)
+    assert latents[1].anchor.y.shape[1:] == (height // 16, width // 16)
     for planes, chunk in zip(synthesise(codec, latents), coded.chunks, strict=True):
         assert (planes.height, planes.width) == (height, width)
         assert_same(planes, chunk.reconstruction)
@@ -156,58 +226,96 @@ def test_bytes_and_quality_rise_with_quality() -> None:
 
 def test_the_intra_frame_is_coded_better(codec: ChunkCodec) -> None:
     first, second = encode(codec, clip(5), (1, 4), quality=50).chunks
-    assert (first.latents.quality, second.latents.quality) == (50 + INTRA_BONUS, 50)
-    assert encode(codec, clip(1), (1,), quality=100).chunks[0].latents.quality == 100
+    assert first.latents.anchor.quality == 50 + INTRA_BONUS
+    assert second.latents.anchor.quality == 50 + (depth_bonus(4, 0) if codec.model.inter.uses_motion else 0)
+    assert second.latents.anchor.quality < first.latents.anchor.quality
+    assert encode(codec, clip(1), (1,), quality=100).chunks[0].latents.anchor.quality == 100
 
 
-@pytest.fixture(scope="module")
-def single(tmp_path_factory: pytest.TempPathFactory) -> ChunkCodec:
-    """A learned model whose chunks are one frame each."""
-    config = replace(TINY, name="tiny-one", inter=replace(TINY.inter, frames=1))
-    folder = tmp_path_factory.mktemp("single")
-    path = export_weights(tiny_network(config=config), tiny_tables(config), initial_tables(), folder)
-    return ChunkCodec(load_model(path, device=CPU))
-
-
-def test_chunks_of_one_frame_round_trip(single: ChunkCodec) -> None:
+def test_chunks_of_one_frame_round_trip(tiny: ChunkCodec) -> None:
     """Frames that move, stand and move again: every field is coded by the one before it, also by none."""
-    assert single.chunk_frames == 1
     moving, held = moving_planes(4, 48, 80, dx=3), [0, 1, 2, 3, 3, 3, 2, 1]
     frames = moving.map(lambda plane: plane[torch.tensor(held)])
-    coded = encode(single, frames, (1,) * len(held))
-    latents = decode_latents(single, coded)
+    coded = encode(tiny, frames, (1,) * len(held))
+    latents = decode_latents(tiny, coded)
     assert digest(latents) == digest([chunk.latents for chunk in coded.chunks])
-    for found, sent in zip(latents[1:], coded.chunks[1:], strict=True):
-        assert found.field is not None
-        assert sent.latents.field is not None
-        assert torch.equal(found.field, sent.latents.field)
-        assert len(found.field) == 1
-    moved = [bool(chunk.field is not None and chunk.field.any()) for chunk in latents]
-    assert moved[1:4] == [True] * 3
-    assert moved[6:] == [True] * 2
-    for planes, chunk in zip(synthesise(single, latents), coded.chunks, strict=True):
+    fields = [picture.field for picture in pictures(latents)[1:]]
+    for found, sent in zip(pictures(latents), pictures([chunk.latents for chunk in coded.chunks]), strict=True):
+        assert_equal(found, sent)
+    assert all(field is not None and len(field) == 1 for field in fields)
+    moved = [field is not None and bool(field.any()) for field in fields]
+    assert moved[:3] == [True] * 3
+    assert moved[5:] == [True] * 2
+    for planes, chunk in zip(synthesise(tiny, latents), coded.chunks, strict=True):
         assert_same(planes, chunk.reconstruction)
 
 
-@pytest.mark.parametrize("name", ["tiny", "single"])
-def test_a_chunks_motion_needs_the_one_before(name: str, request: pytest.FixtureRequest) -> None:
+def with_anchor_field(latents: ChunkLatents, change: float) -> ChunkLatents:
+    """The same chunk as if its anchor had moved otherwise."""
+    assert latents.anchor.field is not None
+    anchor = replace(latents.anchor, field=(latents.anchor.field * change).int())
+    return ChunkLatents((anchor, *latents.pictures[1:]))
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_chunks_motion_needs_the_one_before(tiny: ChunkCodec, count: int) -> None:
     """Read behind another chunk, the same bytes are another field or none at all."""
-    codec: ChunkCodec = request.getfixturevalue(name)
-    count = codec.chunk_frames
-    coded = encode(codec, moving_planes(1 + 2 * count, 48, 80, dx=3), (1, count, count))
+    coded = encode(tiny, moving_planes(1 + 2 * count, 48, 80, dx=3), (1, count, count))
     intra, first, second = (chunk.latents for chunk in coded.chunks)
-    assert first.field is not None
-    assert first.field[-1].any()
-    assert second.field is not None
-    assert second.field.any()
-    still = replace(first, field=torch.zeros_like(first.field))
-    for previous in (intra, still):
+    wanted = second.anchor.field
+    assert first.anchor.field is not None
+    assert first.anchor.field.any()
+    assert wanted is not None
+    assert wanted.any()
+    for previous in (intra, with_anchor_field(first, 0.0)):
         with contextlib.suppress(CorruptFile):
-            found = codec.decode_latents(
+            found = tiny.decode_latents(
                 coded.chunks[2].streams, frame_count=count, height=48, width=80, quality=50, previous=previous
             )
-            assert found.field is not None
-            assert not torch.equal(found.field, second.field)
+            assert found.anchor.field is not None
+            assert not torch.equal(found.anchor.field, wanted)
+
+
+def test_of_the_chunk_before_only_the_anchor_counts(tiny: ChunkCodec) -> None:
+    """The pictures between have been shown and may be forgotten."""
+    coded = encode(tiny, moving_planes(9, 48, 80, dx=3), (1, 4, 4))
+    first, second = coded.chunks[1].latents, coded.chunks[2].latents
+    forgotten = ChunkLatents((first.anchor, *(replace(p, y=p.y * 0, z=p.z * 0) for p in first.pictures[1:])))
+    found = tiny.decode_latents(
+        coded.chunks[2].streams, frame_count=4, height=48, width=80, quality=50, previous=forgotten
+    )
+    assert digest([found]) == digest([second])
+
+
+def test_fields_between_follow_from_the_anchors(tiny: ChunkCodec) -> None:
+    """A picture without a word about its motion has the fields that uniform motion gives it, and both references."""
+    coded = encode(tiny, moving_planes(9, 48, 80, dx=3), (1, 8))
+    chunk = coded.chunks[1]
+    head = bytearray(chunk.streams[0])
+    assert not head[1] & ABSENT
+    streams = list(chunk.streams)
+    for number in range(1, 8):
+        head[2 * number + 1] = SKIP | ABSENT
+        streams[1 + number] = b"\0"
+    streams[0] = bytes(head)
+    found = decode_latents(tiny, coded, [coded.chunks[0].streams, tuple(streams)])[1]
+    assert_equal(found.anchor, chunk.latents.anchor)
+    fields: dict[int, torch.Tensor] = {}
+    for picture, latents in zip(coding_order(8), found.pictures, strict=True):
+        assert latents.field is not None
+        fields[picture.position] = latents.field
+        if picture.future is None:
+            continue
+        past, _ = predicted_past(picture, fields)
+        assert torch.equal(latents.field, torch.stack((past, predicted_future(picture, past))))
+        assert latents.choice is not None
+        assert not latents.choice.any()
+        assert not latents.y.any()
+        assert not latents.z.any()
+    assert fields[4].any()
+    assert fields[4].abs().max() < fields[8].abs().max()
+    planes, _ = tiny.synthesise(found, history=coded.chunks[0].history)
+    assert len(planes) == 8
 
 
 @pytest.mark.parametrize("quality", [1, 50, 95, 100])
@@ -234,24 +342,68 @@ def test_still_frames_are_coded_as_a_difference_by_dct() -> None:
     picture = moving_planes(1, 64, 96)
     still = Planes(*(plane.expand(5, -1, -1) for plane in (picture.y, picture.u, picture.v)))
     first, second = encode(dct, still, (1, 4)).chunks
-    assert second.latents.mode == 1
+    assert second.latents.anchor.mode == 1
     assert len(second.streams[1]) < 0.4 * len(first.streams[1])
     moving = encode(dct, moving_planes(5, 64, 96, dx=3), (1, 4)).chunks[1]
     assert len(second.streams[1]) < 0.2 * len(moving.streams[1])
 
 
-def test_motion_is_found_coded_and_used(tiny: ChunkCodec) -> None:
-    """The decoded field is the one that was searched, and still frames have the flag instead of a field."""
-    moving = encode(tiny, moving_planes(5, 48, 80, dx=3), (1, 4)).chunks[1]
-    assert moving.latents.field is not None
-    assert moving.latents.field.any()
-    assert not moving.streams[0][1] & 0x80
+@pytest.mark.parametrize("count", [1, 4])
+def test_motion_is_found_coded_and_used(tiny: ChunkCodec, count: int) -> None:
+    """The decoded field is the one that was searched, and still frames have the flag instead of fields."""
+    moving = encode(tiny, moving_planes(1 + count, 48, 80, dx=3), (1, count)).chunks[1]
+    field = moving.latents.anchor.field
+    assert field is not None
+    assert (field[0, 1, 1:4, 3:8] + 12 * count).abs().median() <= 2
+    assert not moving.streams[0][1] & ABSENT
     first = tiny.encode(moving_planes(1, 48, 80, dx=0), quality=50, history=None)
-    frozen = first.reconstruction.map(lambda plane: plane.expand(4, -1, -1))
+    frozen = first.reconstruction.map(lambda plane: plane.expand(count, -1, -1))
+    still = tiny.encode(frozen[:1], quality=50, history=first.history)
+    assert still.latents.anchor.field is not None
+    assert not still.latents.anchor.field.any()
+    assert still.streams[0][1] & ABSENT
+
+
+def test_frames_that_stand_still_are_absent_motion_all_of_them(
+    tiny: ChunkCodec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Decoded without an error: nothing is left to move to, nor a reference to prefer."""
+    monkeypatch.setattr(picture_module, "SKIP_CAUTION", ALWAYS)
+    first = tiny.encode(moving_planes(1, 48, 80, dx=0), quality=50, history=None)
+    frozen = first.reconstruction.map(lambda plane: plane.expand(8, -1, -1))
     still = tiny.encode(frozen, quality=50, history=first.history)
-    assert still.latents.field is not None
-    assert not still.latents.field.any()
-    assert still.streams[0][1] & 0x80
+    assert list(still.streams[0][1::2]) == [SKIP | ABSENT] * 8
+    assert sum(len(stream) for stream in still.streams[1:]) <= 8
+    for picture in still.latents.pictures:
+        assert picture.field is not None
+        assert not picture.field.any()
+        assert picture.choice is None or not picture.choice.any()
+    assert_same(still.reconstruction, frozen, 1e-5)
+
+
+def test_what_was_covered_comes_from_the_other_side(tiny: ChunkCodec) -> None:
+    """A square jumps over a still background: choices are coded, decoded and used, and pay."""
+    background = moving_planes(1, 96, 128, seed=1)
+    thing = torch.nn.functional.avg_pool2d(torch.rand(1, 36, 36, generator=torch.Generator().manual_seed(0)), 5, 1)[0]
+    frames = background.map(lambda plane: plane.expand(3, -1, -1).clone())
+    for t in range(3):
+        frames.y[t, 32:64, 16 + 32 * t : 48 + 32 * t] = thing
+    coded = encode(tiny, frames, (1, 2), 80)
+    latents = decode_latents(tiny, coded)
+    middle = latents[1].pictures[1]
+    assert middle.choice is not None
+    assert (middle.choice[2:4, 1:3] == ONLY_FUTURE).any()
+    assert (middle.choice[2:4, 5:7] == ONLY_PAST).any()
+    assert (middle.choice == BOTH).any()
+    assert digest(latents) == digest([chunk.latents for chunk in coded.chunks])
+    both = replace(middle, choice=torch.zeros_like(middle.choice))
+    errors = []
+    for picture in (middle, both):
+        planes, _ = tiny.synthesise(
+            ChunkLatents((latents[1].anchor, picture)), history=coded.chunks[0].history
+        )  # fmt: skip
+        errors.append(float((planes.y[0] - frames.y[1]).square().mean()))
+    assert errors[0] < errors[1]
 
 
 def test_bytes_are_deterministic(codec: ChunkCodec) -> None:
@@ -285,7 +437,7 @@ def test_synthesis_in_half_precision_has_the_same_latents(tiny: ChunkCodec, tiny
     """Pixels may differ, integers must not: both ways round."""
     half = ChunkCodec(load_model(tiny_weights, device=CPU, dtype=torch.bfloat16))
     for writer, reader in ((tiny, half), (half, tiny)):
-        coded = encode(writer, clip(9), (1, 4, 4))
+        coded = encode(writer, clip(4, 32, 48), (1, 1, 2))
         latents = decode_latents(reader, coded)
         assert digest(latents) == digest([chunk.latents for chunk in coded.chunks])
         for planes, chunk in zip(synthesise(reader, latents), coded.chunks, strict=True):
@@ -302,6 +454,22 @@ def test_threads_do_not_change_what_is_decoded(tiny: ChunkCodec) -> None:
     finally:
         torch.set_num_threads(before)
     assert found == {digest([chunk.latents for chunk in coded.chunks])}
+
+
+def test_pictures_side_by_side_are_the_same_as_one_after_the_other(tiny: ChunkCodec) -> None:
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(encode(tiny, clip(9), (1, 8)))
+    finally:
+        torch.set_num_threads(before)
+    for one, other in zip(found[0].chunks, found[1].chunks, strict=True):
+        assert_same(one.reconstruction, other.reconstruction, 1e-3)
+    for coded in found:
+        assert digest(decode_latents(tiny, coded)) == digest([chunk.latents for chunk in coded.chunks])
+        positions = [picture.first_frame for picture in coded.chunks[1].latents.pictures]
+        assert positions == [picture.position - 1 for picture in coding_order(8)]
 
 
 @pytest.mark.cuda
@@ -337,54 +505,79 @@ def test_other_weights_decode_to_something_else(tiny: ChunkCodec, tmp_path: Path
     assert found != digest([chunk.latents for chunk in coded.chunks])
 
 
-@pytest.mark.parametrize("which", [0, 1])
-@given(data=st.data())
-def test_damaged_streams_are_refused_or_decode_to_other_latents(
-    codec: ChunkCodec, which: int, data: st.DataObject
-) -> None:
-    """Nothing but CorruptFile may come out, and what decodes must still be synthesised without a crash."""
-    coded = damage_source(codec)
-    streams = [list(chunk.streams) for chunk in coded.chunks]
-    stream = bytearray(streams[which][1])
-    for _ in range(data.draw(st.integers(1, 4))):
-        stream[data.draw(st.integers(0, len(stream) - 1))] ^= data.draw(st.integers(1, 255))
-    stream = stream[: data.draw(st.sampled_from([len(stream), len(stream) // 2]))]
-    streams[which][1] = bytes(stream)
-    try:
-        latents = decode_latents(codec, coded, [tuple(chunk) for chunk in streams])
-    except CorruptFile:
-        return
-    synthesise(codec, latents)
+def damage_source(codec: ChunkCodec) -> Coded:
+    """Chunks of 1, 4 and (where there are such) 8 frames."""
+    if id(codec) not in _CODED:
+        lengths = (1, 4, 8) if codec.chunk_frames == 8 else (1, 4)
+        _CODED[id(codec)] = encode(codec, clip(sum(lengths), 32, 48), lengths)
+    return _CODED[id(codec)]
 
 
 _CODED: dict[int, Coded] = {}
 
 
-def damage_source(codec: ChunkCodec) -> Coded:
-    if id(codec) not in _CODED:
-        _CODED[id(codec)] = encode(codec, clip(5), (1, 4))
-    return _CODED[id(codec)]
+@given(data=st.data())
+def test_damaged_streams_are_refused_or_decode_to_other_latents(codec: ChunkCodec, data: st.DataObject) -> None:
+    """Nothing but CorruptFile may come out, and what decodes must still be synthesised without a crash."""
+    coded = damage_source(codec)
+    streams = [list(chunk.streams) for chunk in coded.chunks]
+    for _ in range(data.draw(st.integers(1, 3))):
+        chunk = streams[data.draw(st.integers(0, len(streams) - 1))]
+        number = data.draw(st.integers(0, len(chunk) - 1))
+        stream = bytearray(chunk[number])
+        for _ in range(data.draw(st.integers(1, 4))):
+            if stream:
+                stream[data.draw(st.integers(0, len(stream) - 1))] ^= data.draw(st.integers(1, 255))
+        chunk[number] = bytes(stream[: data.draw(st.sampled_from([len(stream), len(stream) // 2]))])
+    try:
+        latents = decode_latents(codec, coded, [tuple(chunk) for chunk in streams])
+    except CorruptFile:
+        return
+    for planes, count in zip(synthesise(codec, latents), coded.lengths, strict=True):
+        assert len(planes) == count
+        assert all(bool(torch.isfinite(plane).all()) for plane in (planes.y, planes.u, planes.v))
+
+
+@given(data=st.data())
+def test_streams_of_other_pictures_are_refused_or_decode_to_something(tiny: ChunkCodec, data: st.DataObject) -> None:
+    """Whole and sound, but in the wrong places: exchanged within a chunk and between chunks."""
+    coded = damage_source(tiny)
+    bodies = [stream for chunk in coded.chunks for stream in chunk.streams[1:]]
+    shuffled = data.draw(st.permutations(bodies))
+    streams, at = [], 0
+    for chunk in coded.chunks:
+        count = len(chunk.streams) - 1
+        streams.append((chunk.streams[0], *shuffled[at : at + count]))
+        at += count
+    try:
+        latents = decode_latents(tiny, coded, streams)
+    except CorruptFile:
+        return
+    synthesise(tiny, latents)
 
 
 def test_every_cut_is_refused(codec: ChunkCodec) -> None:
     coded = damage_source(codec)
-    for which in (0, 1):
-        streams = [chunk.streams for chunk in coded.chunks]
-        head, body = streams[which]
-        for cut in [0, 1, 2, 5, len(body) // 2, len(body) - 1]:
-            streams[which] = (head, body[:cut])
-            with pytest.raises(CorruptFile):
-                decode_latents(codec, coded, streams)
+    for which, chunk in enumerate(coded.chunks):
+        for number, body in enumerate(chunk.streams):
+            cuts = {0, 1, 2, 5, len(body) // 2, len(body) - 1} if number else set(range(len(body)))
+            for cut in cuts & set(range(len(body))):
+                streams = [list(other.streams) for other in coded.chunks]
+                streams[which][number] = body[:cut]
+                with pytest.raises(CorruptFile):
+                    decode_latents(codec, coded, [tuple(part) for part in streams])
 
 
-@given(noise=st.binary(max_size=300), head=st.binary(min_size=0, max_size=4))
-def test_noise_instead_of_streams(codec: ChunkCodec, noise: bytes, head: bytes) -> None:
-    for previous in (None, damage_source(codec).chunks[0].latents):
+@given(noise=st.lists(st.binary(max_size=300), min_size=1, max_size=4), head=st.binary(min_size=0, max_size=8))
+def test_noise_instead_of_streams(codec: ChunkCodec, noise: list[bytes], head: bytes) -> None:
+    source = damage_source(codec).chunks
+    for previous in (None, *(chunk.latents for chunk in source[:2])):
         with contextlib.suppress(CorruptFile):
             found = codec.decode_latents(
-                (head, noise), frame_count=1, height=48, width=80, quality=50, previous=previous
+                (head, *noise), frame_count=len(noise), height=32, width=48, quality=50, previous=previous
             )
-            assert found.y.shape[1:] == (3, 5)
+            assert found.frame_count == len(noise)
+            assert all(picture.y.shape[1:] == (2, 3) for picture in found.pictures)
 
 
 IMPOSSIBLE: dict[str, tuple[tuple[bytes, ...], int]] = {
@@ -408,25 +601,130 @@ def test_impossible_chunks(codec: ChunkCodec, case: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+MODES = {"intra": {0}, "inter": {0, PLAIN, SKIP}, "dct intra": {0}, "dct inter": {0, 1}}
+
+
+@pytest.mark.parametrize("kind", MODES)
+def test_unknown_modes_are_refused(kind: str, tiny: ChunkCodec) -> None:
+    """All 128: what no encoder writes must not be taken for something else. Of anchors and of pictures between."""
+    codec = ChunkCodec(load_model("dct", device=CPU)) if kind.startswith("dct") else tiny
+    intra, inter = encode(codec, clip(3, 32, 48), (1, 2)).chunks
+    chunk, count, previous = (intra, 1, None) if kind.endswith("intra") else (inter, 2, intra.latents)
+
+    def decode(number: int, mode: int) -> PictureLatents:
+        head = bytearray(chunk.streams[0])
+        head[2 * number + 1] = head[2 * number + 1] & ABSENT | mode
+        found = codec.decode_latents(
+            (bytes(head), *chunk.streams[1:]), frame_count=count, height=32, width=48, quality=50, previous=previous
+        )
+        return found.pictures[number]
+
+    for number, sent in enumerate(chunk.latents.pictures):
+        assert decode(number, sent.mode).mode == sent.mode in MODES[kind]
+        for mode in set(range(128)) - MODES[kind]:
+            with pytest.raises(CorruptFile, match=f"a picture of mode {mode}, which there is not"):
+                decode(number, mode)
+        for mode in MODES[kind]:
+            with contextlib.suppress(CorruptFile):  # the stream is another mode's
+                assert decode(number, mode).mode == mode
+
+
 def test_calls_that_are_wrong(codec: ChunkCodec) -> None:
     with pytest.raises(ValueError, match="a chunk of 2 frames"):
         codec.encode(clip(2), quality=50, history=None)
     history = codec.encode(clip(1), quality=50, history=None).history
-    for count in (0, 5):
+    for count in (0, codec.chunk_frames + 1):
         with pytest.raises(ValueError, match=f"a chunk of {count} frames"):
-            codec.encode(clip(5)[:count], quality=50, history=history)
+            codec.encode(clip(9)[:count], quality=50, history=history)
     with pytest.raises(ValueError, match="80×40 are not padded"):
         codec.encode(clip(1, 40, 80), quality=50, history=None)
 
 
+@pytest.mark.parametrize("count", [0, 9, 300])
+def test_a_chunk_of_too_many_frames_is_refused(codec: ChunkCodec, count: int) -> None:
+    """Before anything is made for them."""
+    previous = damage_source(codec).chunks[0].latents
+    streams = (b"\x80\x00" * count, *(b"\0",) * count)
+    with pytest.raises(CorruptFile, match=f"a chunk of {count} frames where at most {codec.chunk_frames} can be"):
+        codec.decode_latents(streams, frame_count=count, height=32, width=48, quality=50, previous=previous)
+
+
+@pytest.mark.parametrize("streams", [1, 3, 4, 6], ids=lambda count: f"{count} streams")
+def test_every_picture_has_one_stream(tiny: ChunkCodec, streams: int) -> None:
+    coded = damage_source(tiny)
+    whole = (*coded.chunks[1].streams, b"\0")
+    with pytest.raises(CorruptFile, match=f"a chunk of {streams} streams"):
+        decode_latents(tiny, replace(coded, lengths=(1, 4)), [coded.chunks[0].streams, whole[:streams]])
+
+
 def test_the_default_model_codes() -> None:
-    """The package's own weights, on an intra frame and as many chunks as four frames are."""
+    """The package's own weights, on an intra frame and a chunk of four."""
     codec = ChunkCodec(load_model(None, device=CPU))
     frames = moving_planes(5, 64, 96, dx=2)
-    coded = encode(codec, frames, (1, *(min(codec.chunk_frames, 4 - at) for at in range(0, 4, codec.chunk_frames))))
+    coded = encode(codec, frames, (1, 4))
     assert digest(decode_latents(codec, coded)) == digest([chunk.latents for chunk in coded.chunks])
     assert coded.psnr_db > 32
     assert coded.size * 8 / (5 * 64 * 96) < 0.5
+
+
+def test_a_picture_may_leave_out_its_latents(tiny: ChunkCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skipped where errors cost nothing, never where they cost everything; a skipped picture is its prediction."""
+    frames = clip(6)
+    monkeypatch.setattr(picture_module, "SKIP_CAUTION", ALWAYS)
+    skipped = encode(tiny, frames, (1, 1, 4))
+    monkeypatch.setattr(picture_module, "SKIP_CAUTION", NEVER)
+    coded = encode(tiny, frames, (1, 1, 4))
+    modes = [picture.mode for picture in pictures([chunk.latents for chunk in skipped.chunks])]
+    assert modes == [0] + [SKIP] * 5
+    assert any(picture.mode != SKIP for picture in pictures([chunk.latents for chunk in coded.chunks])[1:])
+    for picture in pictures([chunk.latents for chunk in skipped.chunks])[1:]:
+        assert not picture.y.any()
+        assert not picture.z.any()
+    for segment in (skipped, coded):
+        latents = decode_latents(tiny, segment)
+        assert digest(latents) == digest([chunk.latents for chunk in segment.chunks])
+        for chunk, planes in zip(segment.chunks, synthesise(tiny, latents), strict=True):
+            assert_same(planes, chunk.reconstruction, 1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_of_two_syntheses_the_nearer_is_taken(tiny: ChunkCodec, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mode says which, and the decoder obeys it; of pictures between two references as of anchors."""
+    monkeypatch.setattr(picture_module, "SKIP_CAUTION", NEVER)
+    segment = encode(tiny, clip(5), (1, *(count,) * (4 // count)))
+    previous, seen = None, []
+    for number, chunk in enumerate(segment.chunks):
+        for place, picture in enumerate(chunk.latents.pictures if number else ()):
+            wanted = segment.original[1 + (number - 1) * count + picture.first_frame :][:1]
+            assert picture.mode in (0, PLAIN, SKIP)
+            if picture.mode == SKIP:
+                continue
+            errors = {}
+            for mode in (0, PLAIN):
+                changed = list(chunk.latents.pictures)
+                changed[place] = replace(picture, mode=mode)
+                planes, _ = tiny.synthesise(ChunkLatents(tuple(changed)), history=previous)
+                errors[mode] = picture_module._error(planes[picture.first_frame :][:1], wanted)
+            assert errors[picture.mode] == pytest.approx(min(errors.values()))
+            seen.append(place)
+        previous = chunk.history
+    assert seen
+    assert count == 1 or max(seen) > 0, "also between two references"
+
+
+def test_what_two_references_disagree_about_reaches_the_synthesis(tiny: ChunkCodec) -> None:
+    """Two decoded frames with the same mean are the same prediction, but not the same picture."""
+    coded = encode(tiny, moving_planes(3, 48, 80), (1, 2))
+    middle = replace(coded.chunks[1].latents.pictures[1], mode=0)
+    assert middle.field is not None
+    middle = replace(middle, field=torch.zeros_like(middle.field), choice=torch.zeros_like(middle.choice))  # type: ignore[arg-type]
+    base = coded.chunks[1].reconstruction[:1].map(lambda plane: plane * 0.5 + 0.25)
+    results = []
+    for apart in (0.0, 0.1):
+        pair = (base.map(lambda plane, d=apart: plane - d), base.map(lambda plane, d=apart: plane + d))  # type: ignore[misc]
+        results.append([tiny._synthesise_picture(tiny.model.inter, replace(middle, mode=m), pair) for m in (0, PLAIN)])
+    assert float((results[0][0].y - results[1][0].y).abs().max()) > 1e-4
+    assert_same(results[0][1], results[1][1], 1e-6)
 
 
 GOLDEN_DCT = [
@@ -447,41 +745,3 @@ GOLDEN_DCT = [
     ),
 ]  # fmt: skip
 GOLDEN_DCT_HASH = "9bdc530aa304c05cee6ba35a31204884"
-
-
-def test_a_chunk_may_leave_out_its_latents(single: ChunkCodec, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skipped where errors cost nothing, never where they cost everything; a skipped chunk is its prediction."""
-    frames = clip(6)
-    monkeypatch.setattr(chunk_module, "SKIP_CAUTION", 0.0)
-    skipped = encode(single, frames, (1,) * 6)
-    assert [chunk.latents.mode for chunk in skipped.chunks] == [0] + [chunk_module.SKIP] * 5
-    monkeypatch.setattr(chunk_module, "SKIP_CAUTION", 1e9)
-    coded = encode(single, frames, (1,) * 6)
-    assert any(chunk.latents.mode != chunk_module.SKIP for chunk in coded.chunks[1:])
-    for chunk in skipped.chunks[1:]:
-        assert not chunk.latents.y.any()
-        assert not chunk.latents.z.any()
-    for segment in (skipped, coded):
-        latents = decode_latents(single, segment)
-        assert digest(latents) == digest([chunk.latents for chunk in segment.chunks])
-        for chunk, planes in zip(segment.chunks, synthesise(single, latents), strict=True):
-            assert_same(planes, chunk.reconstruction, 1e-6)
-
-
-def test_of_two_syntheses_the_nearer_is_taken(single: ChunkCodec, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mode says which, and the decoder obeys it."""
-    monkeypatch.setattr(chunk_module, "SKIP_CAUTION", 1e9)
-    segment = encode(single, clip(6), (1,) * 6)
-    assert any(chunk.latents.mode != chunk_module.SKIP for chunk in segment.chunks[1:])
-    previous = None
-    for number, chunk in enumerate(segment.chunks):
-        if number:
-            wanted = segment.original[number : number + 1]
-            errors = {}
-            for mode in (0, PLAIN):
-                planes, _ = single.synthesise(replace(chunk.latents, mode=mode), history=previous)
-                errors[mode] = chunk_module._error(planes, wanted)
-            assert chunk.latents.mode in (0, PLAIN, chunk_module.SKIP)
-            if chunk.latents.mode != chunk_module.SKIP:
-                assert errors[chunk.latents.mode] == min(errors.values())
-        previous = chunk.history
