@@ -22,8 +22,19 @@ PLANES = ("y", "u", "v")
 
 @dataclass(frozen=True)
 class FakeLatents:
+    """One picture that holds all frames of its chunk, and the chunk of it alone."""
+
     integers: dict[str, np.ndarray]
     quality: int
+    first_frame = 0
+
+    @property
+    def pictures(self) -> tuple[FakeLatents]:
+        return (self,)
+
+    @property
+    def frame_count(self) -> int:
+        return len(self.integers["y"])
 
     def hash_into(self, hasher: xxhash.xxh3_128) -> None:
         for name in PLANES:
@@ -53,6 +64,7 @@ def step(quality: int) -> float:
 
 class FakeChunkCodec:
     chunk_frames = 4
+    plans_chunks = False
     alignment = 16
 
     def encode(self, frames: Planes, *, quality: int, history: FakeHistory | None) -> FakeEncoded:
