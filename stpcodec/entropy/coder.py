@@ -47,7 +47,7 @@ class SymbolEncoder:
             _append_varint(self._escapes, excess * 2 + (value < 0))
         symbols = symbols.astype(np.int32)
         for row, start, stop in _runs(index[order]):
-            self._coder.encode(symbols[start:stop], tables.models[row])
+            self._coder.encode(symbols[start:stop], tables.model(row))
 
     def finish(self) -> bytes:
         if not self._used:
@@ -85,7 +85,7 @@ class SymbolDecoder:
         symbols = np.empty(flat.size, dtype=np.int32)
         try:
             for row, start, stop in _runs(flat[order]):
-                symbols[start:stop] = self._coder.decode(tables.models[row], stop - start)
+                symbols[start:stop] = self._coder.decode(tables.model(row), stop - start)
         except (ValueError, AssertionError) as error:
             raise CorruptFile(f"entropy-coded stream cannot be decoded ({error}); the file is damaged") from error
         values = symbols - tables.largest

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import constriction
 import numpy as np
@@ -39,10 +41,17 @@ class TableSet:
             )
         if counts.min() < 1 or counts.max() >= LARGEST_COUNT:
             raise ModelError(f"probability tables hold counts {counts.min()}..{counts.max()}, allowed are 1..2**24 - 1")
-        models = [Categorical(row / row.sum(), perfect=False, lazy=False) for row in counts.astype(np.float64)]
-        object.__setattr__(self, "models", models)
 
-    models: list = None  # type: ignore[type-arg, assignment]
+    @cached_property
+    def _models(self) -> list[Any]:
+        return [None] * self.rows
+
+    def model(self, row: int) -> Any:
+        """constriction's model of a row, made when first asked for: a short file needs few of them."""
+        if self._models[row] is None:
+            counts = self.counts[row].astype(np.float64)
+            self._models[row] = Categorical(counts / counts.sum(), perfect=False, lazy=False)
+        return self._models[row]
 
     @property
     def rows(self) -> int:

@@ -35,14 +35,10 @@ WIDEST = 4
 
 class FieldQuantiser:
     """cost_bits ``[KIND_CONTEXTS, 2·LARGEST + 2]``: bits per residual, the last column the escape. lagrangian: squared
-    error (luma in [0, 1]) per bit. thorough: also residuals of one component alone."""
+    error (luma in [0, 1]) per bit."""
 
-    def __init__(
-        self, hierarchy: Hierarchy, height: int, width: int, cost_bits: Tensor, lagrangian: float, *,
-        thorough: bool = True,
-    ):  # fmt: skip
+    def __init__(self, hierarchy: Hierarchy, height: int, width: int, cost_bits: Tensor, lagrangian: float):
         self.hierarchy = hierarchy
-        self.thorough = thorough
         self.cost_bits = cost_bits
         # The quadratic model is per luma sample squared; vectors here count quarter samples.
         self.lagrangian = lagrangian * UNITS_PER_SAMPLE**2
@@ -74,8 +70,10 @@ class FieldQuantiser:
         self, level: int, target: Tensor, tensor: Tensor, mean: Tensor, predicted: Tensor, other: Tensor,
         context: Tensor,
     ) -> Tensor:  # fmt: skip
-        """Of no residual, the other parent, the point's own vector, the mean of all below it, and their components:
-        the cheapest."""
+        """Of no residual, the other parent, the point's own vector and the mean of all below it: the cheapest.
+
+        Candidates of one component alone gained 0.4 % of an anchor's cost and took a quarter of the time.
+        """
         own = target[:, :, :: 1 << level, :: 1 << level]
         dependants = _dependants(target, tensor, level)
         zero = torch.zeros_like(own)
@@ -83,8 +81,6 @@ class FieldQuantiser:
         for wanted in (own,) if level == 0 else (own, mean):
             rounded = (wanted - predicted).round().clamp(-MAX_VECTOR, MAX_VECTOR)
             candidates.append(rounded)
-            if self.thorough:
-                candidates += [rounded * _keep(rounded, 0), rounded * _keep(rounded, 1)]
         best_cost, best = None, zero
         for candidate in candidates:
             error = self._error(predicted + candidate, dependants)
@@ -158,9 +154,3 @@ def _weighted_means(target: Tensor, tensor: Tensor, top: int) -> list[Tensor]:
         determinant = a * b - yx * yx
         means.append(torch.stack(((b * by - yx * bx) / determinant, (a * bx - yx * by) / determinant), 1))
     return means
-
-
-def _keep(like: Tensor, component: int) -> Tensor:
-    mask = torch.zeros(1, 2, 1, 1, dtype=like.dtype, device=like.device)
-    mask[:, component] = 1
-    return mask

@@ -3,8 +3,7 @@
 1. *Start*: whole-sample matches of windows around the control points (motion_match.py).
 2. *Refinement*: Lucas-Kanade steps (Lucas & Kanade 1981) on the control points with their bilinear basis
    functions as windows, iteratively reweighted against occlusion, drawn towards the neighbours where the
-   picture says nothing. (Keeping the start where
-   it fits better gained 0.3 % and cost a tenth of the search.)
+   picture says nothing.
 3. *Quantisation*: the last step leaves a quadratic model of the error around each point (its structure tensor);
    motion_quantise.py chooses the residuals of the hierarchy by it.
 
@@ -56,7 +55,7 @@ def search(
     starts = [h[:, :rows, :columns].to(frame) / UNITS_PER_SAMPLE for h in (predicted[0], *hints)]
     start = match(frame, reference, starts, thorough=thorough)
     field, tensor = _refine(frame[None, None], reference[None, None], _extend(start[None], hierarchy))
-    coder = FieldQuantiser(hierarchy, height, width, cost_bits, lagrangian, thorough=thorough)
+    coder = FieldQuantiser(hierarchy, height, width, cost_bits, lagrangian)
     looks_at = like_levels(None if like is None else like.to(device), height, width)
     levels = coder.quantise(field * UNITS_PER_SAMPLE - predicted, tensor, looks_at)
     if not thorough:

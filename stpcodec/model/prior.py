@@ -50,7 +50,8 @@ class IntegerLayer(nn.Module):
             raise ValueError(f"a depthwise layer keeps its channels: {inputs} != {outputs}")
         self.depthwise = depthwise
         fan_in = 9 if depthwise else inputs
-        self.weight = nn.Parameter(torch.randn(outputs, fan_in) * (2.0 / fan_in) ** 0.5)
+        self.weight = nn.Parameter(torch.empty(outputs, fan_in))
+        _initialise(self.weight, (2.0 / fan_in) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.frozen: tuple[Tensor, Tensor, Tensor] | None = None
 
@@ -99,6 +100,12 @@ def activate(x: Tensor) -> Tensor:
     return x.clamp(0, LIMIT)
 
 
+def _initialise(weight: Tensor, deviation: float) -> None:
+    """Uniform, since a normal distribution on the meta device, where models are loaded, takes three seconds: PyTorch
+    loads its compiler for it."""
+    nn.init.uniform_(weight, -(3**0.5) * deviation, 3**0.5 * deviation)
+
+
 class IntegerBlock(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
@@ -137,7 +144,7 @@ class IntegerPrior(nn.Module):
         self.frozen: dict[str, Tensor] | None = None
         for head in self.heads:
             assert isinstance(head, IntegerLayer)
-            nn.init.normal_(head.weight, std=0.01)
+            _initialise(head.weight, 0.01)
 
     def begin(self, z: Tensor, previous: Tensor | None, quality: Tensor, size: tuple[int, int]) -> Tensor:
         """z ``[B, hyper, h', w']`` integers; previous: companded ``[B, latents, h, w]`` or None; quality ``[B]``.
