@@ -1,4 +1,4 @@
-"""The order of coding: everything a picture needs is there, and the motion that predicts its own points the right way."""
+"""The order of coding: everything a picture needs is there; the motion that predicts its own points the right way."""
 
 from __future__ import annotations
 

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stpcodec.latents.motion_field import ANCHOR, CONTEXTS, KIND_CONTEXTS, LARGEST, SPACING, Hierarchy, decompose, reconstruct
+from stpcodec.latents.motion_field import (
+    ANCHOR,
+    CONTEXTS,
+    KIND_CONTEXTS,
+    LARGEST,
+    SPACING,
+    Hierarchy,
+    decompose,
+    reconstruct,
+)
 from stpcodec.model.motion_quantise import FieldQuantiser
 from stpcodec.model.motion_tables import SYMBOLS, count_residuals, initial_tables
 

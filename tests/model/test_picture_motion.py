@@ -207,7 +207,8 @@ def test_an_anchor_follows_its_hint_and_its_contexts_the_field_before() -> None:
 def nothing_said() -> PictureMotion:
     levels = zero_levels(Hierarchy.of(HEIGHT, WIDTH), 1)
     fields = torch.zeros(2, *exact(0, 0).shape, dtype=torch.int32)
-    return PictureMotion((levels, levels), fields, torch.zeros(HEIGHT // 16, WIDTH // 16, dtype=torch.int32), (None,) * 2)
+    choice = torch.zeros(HEIGHT // 16, WIDTH // 16, dtype=torch.int32)
+    return PictureMotion((levels, levels), fields, choice, (None, None))
 
 
 def one_residual(motion: PictureMotion) -> PictureMotion:

@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from stpcodec.latents.gop import coding_order
-from stpcodec.model.rates import INTRA_BONUS, LAMBDA_LARGEST, LAMBDA_SMALLEST, depth_bonus, lagrange_lambda, quantiser_step
+from stpcodec.model.rates import (
+    INTRA_BONUS,
+    LAMBDA_LARGEST,
+    LAMBDA_SMALLEST,
+    depth_bonus,
+    lagrange_lambda,
+    quantiser_step,
+)
 
 
 def test_lambda_is_log_spaced_between_its_ends() -> None:

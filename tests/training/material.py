@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from stpcodec.model.config import ModelConfig
 from stpcodec.model.motion_tables import initial_tables
 from stpcodec.training.motion_cache import ensure_motion
 from tests.codec.clips import write_video
-from tests.tiny_model import TINY, moving_planes
-
-TINY_TWO: ModelConfig = replace(TINY, name="tiny-two", inter=replace(TINY.inter, frames=2))
-"""Chunks of two frames: half the work."""
+from tests.tiny_model import moving_planes
 
 
 def triples(count: int, height: int, width: int, *, dx: int, seed: int) -> list[tuple[np.ndarray, ...]]:

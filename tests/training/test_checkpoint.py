@@ -10,8 +10,7 @@ import torch
 
 from stpcodec.errors import ModelError
 from stpcodec.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tests.tiny_model import tiny_network
-from tests.training.material import TINY_TWO
+from tests.tiny_model import TINY, tiny_network
 
 CPU = torch.device("cpu")
 
@@ -35,14 +34,14 @@ def weights(network: torch.nn.Module) -> torch.Tensor:
 
 
 def test_everything_comes_back(tmp_path: Path) -> None:
-    state = Checkpoint.fresh(tiny_network(config=TINY_TWO))
+    state = Checkpoint.fresh(tiny_network())
     optimiser = stepped(state)
     state.minutes, state.skipped, state.best_score = 12.5, 3, -1.25
     save_checkpoint(tmp_path / "last.pt", state, optimiser=optimiser)
     found = load_checkpoint(tmp_path / "last.pt", CPU)
     assert found is not None
     assert (found.step, found.minutes, found.skipped, found.best_score) == (1, 12.5, 3, -1.25)
-    assert found.network.config == TINY_TWO
+    assert found.network.config == TINY
     assert torch.equal(weights(found.network), weights(state.network))
     assert torch.equal(weights(found.average), weights(state.average))
     assert not any(parameter.requires_grad for parameter in found.average.parameters())
@@ -51,7 +50,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
 
 def test_continuing_is_as_if_it_had_never_stopped(tmp_path: Path) -> None:
     """The optimiser's memory too: a second step after loading equals the second step without."""
-    state = Checkpoint.fresh(tiny_network(config=TINY_TWO))
+    state = Checkpoint.fresh(tiny_network())
     optimiser = stepped(state)
     save_checkpoint(tmp_path / "last.pt", state, optimiser=optimiser)
     found = load_checkpoint(tmp_path / "last.pt", CPU)
@@ -64,7 +63,7 @@ def test_continuing_is_as_if_it_had_never_stopped(tmp_path: Path) -> None:
 
 
 def test_the_best_weights_need_no_optimiser(tmp_path: Path) -> None:
-    state = Checkpoint.fresh(tiny_network(config=TINY_TWO))
+    state = Checkpoint.fresh(tiny_network())
     stepped(state)
     save_checkpoint(tmp_path / "best.pt", state, optimiser=None)
     found = load_checkpoint(tmp_path / "best.pt", CPU)
@@ -75,7 +74,7 @@ def test_the_best_weights_need_no_optimiser(tmp_path: Path) -> None:
 
 
 def test_the_linear_path_learns_slower() -> None:
-    state = Checkpoint.fresh(tiny_network(config=TINY_TWO))
+    state = Checkpoint.fresh(tiny_network())
     before = {name: parameter.detach().clone() for name, parameter in state.network.named_parameters()}
     stepped(state)
     change = {name: (p.detach() - before[name]).abs().mean().item() for name, p in state.network.named_parameters()}
@@ -85,7 +84,7 @@ def test_the_linear_path_learns_slower() -> None:
 
 
 def test_the_average_follows(tmp_path: Path) -> None:
-    state = Checkpoint.fresh(tiny_network(config=TINY_TWO))
+    state = Checkpoint.fresh(tiny_network())
     start = weights(state.average).clone()
     for seed in range(20):
         stepped(state, seed)
@@ -109,7 +108,7 @@ def _write(path: Path, kind: str) -> None:
     elif kind == "empty":
         path.write_bytes(b"")
     elif kind == "cut":
-        save_checkpoint(path, Checkpoint.fresh(tiny_network(config=TINY_TWO)), optimiser=None)
+        save_checkpoint(path, Checkpoint.fresh(tiny_network()), optimiser=None)
         path.write_bytes(path.read_bytes()[:5000])
     elif kind == "code":
         torch.save({"config": Evil()}, path)
@@ -120,7 +119,7 @@ def _write(path: Path, kind: str) -> None:
     elif kind == "list":
         torch.save([1, 2], path)
     elif kind == "other sizes":
-        state = Checkpoint.fresh(tiny_network(config=TINY_TWO))
+        state = Checkpoint.fresh(tiny_network())
         save_checkpoint(path, state, optimiser=None)
         content = torch.load(path, weights_only=True)
         content["config"] = tiny_network().config.to_json()
@@ -138,7 +137,7 @@ def test_files_that_are_no_checkpoint(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_another_optimisers_state_is_refused(tmp_path: Path) -> None:
-    state = Checkpoint.fresh(tiny_network(config=TINY_TWO))
+    state = Checkpoint.fresh(tiny_network())
     optimiser = torch.optim.SGD(state.network.parameters(), lr=0.1)
     save_checkpoint(tmp_path / "last.pt", state, optimiser=optimiser)
     found = load_checkpoint(tmp_path / "last.pt", CPU)
@@ -148,7 +147,7 @@ def test_another_optimisers_state_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_kill_while_saving_keeps_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = Checkpoint.fresh(tiny_network(config=TINY_TWO))
+    state = Checkpoint.fresh(tiny_network())
     save_checkpoint(tmp_path / "last.pt", state, optimiser=None)
     before = (tmp_path / "last.pt").read_bytes()
 

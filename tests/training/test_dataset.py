@@ -29,10 +29,14 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_motion_is_searched_once_per_chunk(clip: Path) -> None:
     fields = np.load(motion_path(clip, 2))
-    assert fields.shape == (3, 2, 2, 96 // SPACING + 1, 128 // SPACING + 1)
+    assert fields.shape == (3, 2, 2, 2, 96 // SPACING + 1, 128 // SPACING + 1)
     assert fields.dtype == np.int16
-    # The texture moves by (1, 1) a frame: the second frame of a chunk by two samples, eight quarters.
-    assert np.median(fields[:, 1]) == -8
+    # The texture moves by (1, 1) a frame: the anchor of a chunk by two samples, eight quarters; the frame between by
+    # half of it, to either side.
+    assert np.median(fields[:, 0, 0]) == -8
+    assert not fields[:, 0, 1].any(), "an anchor has one reference"
+    assert np.median(fields[:, 1, 0]) == -4
+    assert np.median(fields[:, 1, 1]) == 4
     before = motion_path(clip, 2).stat()
     assert ensure_motion(clip, 2, initial_tables()) == motion_path(clip, 2)
     assert motion_path(clip, 2).stat() == before, "what is there is not searched again"
@@ -46,29 +50,36 @@ def copy_of(clip: Path, folder: Path) -> Path:
 def test_each_chunk_is_searched_from_the_field_before_it(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the encoder does it: the last field of the chunk before, at one Lagrangian throughout the clip."""
+    """As the encoder does it: the anchor's field of the chunk before, at one Lagrangian throughout the clip."""
     calls: list[dict[str, object]] = []
-    original = motion_cache.search
+    prices = set()
+    original, originally_between = motion_cache.anchor_motion, motion_cache.between_motion
 
-    def watched(*args: object, **keywords: object) -> object:
+    def watched(frame: object, reference: object, tables: object, lagrangian: float, **keywords: object) -> object:
         calls.append(keywords)
-        return original(*args, **keywords)  # type: ignore[arg-type]
+        prices.add(lagrangian)
+        return original(frame, reference, tables, lagrangian, **keywords)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(motion_cache, "search", watched)
+    def watched_between(*args: object, **keywords: object) -> object:
+        prices.add(args[5])
+        return originally_between(*args, **keywords)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(motion_cache, "anchor_motion", watched)
+    monkeypatch.setattr(motion_cache, "between_motion", watched_between)
     fields = np.load(ensure_motion(copy_of(clip, tmp_path), 2, initial_tables()))
     assert len(calls) == len(fields) == 3
-    assert len({call["lagrangian"] for call in calls}) == 1
+    assert len(prices) == 1
     assert calls[0]["before"] is None
     rows, columns = fields.shape[-2:]
     for call, field in zip(calls[1:], fields, strict=False):
         before = call["before"]
         assert isinstance(before, torch.Tensor)
-        assert np.array_equal(before[:, :rows, :columns].numpy(), field[-1])
+        assert np.array_equal(before[:, :rows, :columns].numpy(), field[0, 0])
 
 
 def test_long_clips_are_searched_in_part(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their first chunks, and sequences are drawn from these alone."""
-    monkeypatch.setattr(motion_cache, "LONGEST", 2)
+    """The chunks that their first frames make, and sequences are drawn from these alone."""
+    monkeypatch.setattr(motion_cache, "LONGEST", 5)
     short = copy_of(clip, tmp_path)
     assert len(np.load(ensure_motion(short, 2, initial_tables()))) == 2
     luma = split_planes(np.load(short))[0]
@@ -100,24 +111,30 @@ def test_sequences_have_the_shapes_they_say(clip: Path) -> None:
     assert (sequence.batch, sequence.length) == (3, 5)
     assert sequence.frames.y.shape == (15, 64, 64)
     assert sequence.frames.u.shape == sequence.frames.v.shape == (15, 32, 32)
-    assert sequence.fields.shape == (3, 2, 2, 2, 64 // SPACING + 1, 64 // SPACING + 1)
+    assert sequence.fields.shape == (3, 2, 2, 2, 2, 64 // SPACING + 1, 64 // SPACING + 1)
+    assert sequence.chunk_frames == 2
     assert sequence.frames.y.min() >= 0
     assert sequence.frames.y.max() <= 1
-    middle = sequence.frame_range(1, 3)
-    assert torch.equal(middle.y[2:4], sequence.frames.y[6:8]), "frames 1 and 2 of the second sequence"
+    for number in range(5):
+        frame = sequence.frame(number)
+        assert len(frame) == 3
+        assert torch.equal(frame.y[1], sequence.frames.y[5 + number]), "of the second sequence"
+        assert torch.equal(frame.v[2], sequence.frames.v[10 + number])
 
 
 def test_fields_fit_their_crops_also_when_mirrored(clip: Path) -> None:
     """Warping by the field predicts much better than standing still, in every draw of all flips."""
     data = ClipDataset([clip], frames=2, crop=64, chunks=1, seed=1)
     sequence = data.sequences(40, 1, CPU)
-    moved = warp_planes(sequence.frame_range(0, 1), sequence.fields[:, 0].flatten(0, 1)).y[1::2]
-    first, last = sequence.frame_range(0, 1).y, sequence.frame_range(2, 3).y
     inside = (slice(None), slice(8, -8), slice(8, -8))
-    with_motion = (moved - last)[inside].square().mean((1, 2))
-    without = (first - last)[inside].square().mean((1, 2))
-    assert (with_motion < 0.25 * without).all()
-    horizontal = sequence.fields[:, 0, 1, 1].float().median(-1).values.median(-1).values
+    # The anchor from the frame before; the frame between them from either.
+    for frame, reference, field in ((2, 0, (0, 0)), (1, 0, (1, 0)), (1, 2, (1, 1))):
+        target, start = sequence.frame(frame), sequence.frame(reference)
+        moved = warp_planes(start, sequence.fields[:, 0, field[0], field[1]])
+        with_motion = (moved.y - target.y)[inside].square().mean((1, 2))
+        without = (start.y - target.y)[inside].square().mean((1, 2))
+        assert (with_motion < 0.25 * without).all(), (frame, reference)
+    horizontal = sequence.fields[:, 0, 0, 0, 1].float().median(-1).values.median(-1).values
     assert set(horizontal.sign().tolist()) == {-1.0, 1.0}, "both directions came up"
 
 

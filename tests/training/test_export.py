@@ -12,23 +12,39 @@ import torch
 
 from stpcodec.entropy.tables import TableSet
 from stpcodec.errors import ModelError
-from stpcodec.latents.motion_field import CONTEXTS, LIKE_CLASSES, POINT_CONTEXTS
+from stpcodec.latents.blend import BLEND_CONTEXTS, CHOICES, ONLY_PAST
+from stpcodec.latents.motion_field import (
+    ANCHOR,
+    CONTEXTS,
+    FUTURE,
+    KIND_CONTEXTS,
+    LIKE_CLASSES,
+    PAST,
+    POINT_CONTEXTS,
+    Hierarchy,
+    zero_levels,
+)
 from stpcodec.latents.quantise import SCALE_COUNT
 from stpcodec.model.chunk_io import pack_frames
 from stpcodec.model.learned import LARGEST_HYPER, Z_CONTEXTS
 from stpcodec.model.motion_tables import SYMBOLS, initial_tables, tables_from_counts
 from stpcodec.model.network import ChunkNetwork, StpNetwork
+from stpcodec.model.picture_motion import PictureMotion
 from stpcodec.model.planes import Planes
 from stpcodec.model.rates import LUMA_WEIGHT, squared_error
 from stpcodec.model.zoo import load_model
 from stpcodec.training.dataset import ClipDataset, PictureDataset
-from stpcodec.training.export import Y_LARGEST, count_motion, count_symbols, export_weights
+from stpcodec.training.export import Y_LARGEST, count_motion, count_picture, count_symbols, export_weights
 from stpcodec.training.initialise import _install, sample_weights, start_linear
-from tests.tiny_model import tiny_network, tiny_tables
-from tests.training.material import TINY_TWO, cached_clip
+from tests.tiny_model import TINY, tiny_network, tiny_tables
+from tests.training.material import cached_clip
 
 CPU = torch.device("cpu")
-NOTHING = torch.zeros(CONTEXTS, SYMBOLS, dtype=torch.float64)
+NOTHING = (
+    torch.zeros(CONTEXTS, SYMBOLS, dtype=torch.float64),
+    torch.zeros(BLEND_CONTEXTS, CHOICES + 1, dtype=torch.float64),
+)  # fmt: skip
+"""Counts of residuals and of choices."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +66,7 @@ def pictures(clips: list[Path]) -> PictureDataset:
 def test_linear_start_is_a_transform_codec(data: ClipDataset, pictures: PictureDataset) -> None:
     """Orthonormal rows of weighted samples that keep nearly all of smooth pictures; gains that undo each other."""
     torch.manual_seed(0)
-    network = StpNetwork(TINY_TWO)
+    network = StpNetwork(TINY)
     kept = start_linear(network, data, pictures, batches=2, device=CPU)
     assert 0.9 < kept["intra"] <= 1
     assert 0.5 < kept["inter"] <= 1
@@ -93,7 +109,7 @@ def test_colour_is_not_the_first_thing_to_go() -> None:
     luma, chroma = 5, 4 * 70 + 1
     covariance = torch.eye(channels, dtype=torch.float64) * 1e-6
     covariance[luma, luma], covariance[chroma, chroma] = 1.0, 0.6
-    network = ChunkNetwork(replace(TINY_TWO.intra, latents=1), inter=False)
+    network = ChunkNetwork(replace(TINY.intra, latents=1), inter=False)
     with torch.no_grad():
         assert 0.5 < _install(network, covariance) < 1
     assert network.linear.forward_matrix.weight.flatten().abs().argmax() == chroma
@@ -109,7 +125,7 @@ def test_linear_start_on_a_gpu_is_that_of_the_cpu(clips: list[Path]) -> None:
     for device in (CPU, torch.device("cuda")):
         data = ClipDataset(clips, frames=2, crop=64, chunks=2, seed=0)
         pictures = PictureDataset(clips, crop=64, seed=1)
-        networks.append(StpNetwork(TINY_TWO).to(device))
+        networks.append(StpNetwork(TINY).to(device))
         start_linear(networks[-1], data, pictures, batches=2, device=device)
     for part in ("intra", "inter"):
         gains = [getattr(network, part).log_gain.points.cpu() for network in networks]
@@ -118,7 +134,7 @@ def test_linear_start_on_a_gpu_is_that_of_the_cpu(clips: list[Path]) -> None:
 
 def test_counted_tables_are_tables(data: ClipDataset, pictures: PictureDataset) -> None:
     torch.manual_seed(0)
-    tables = count_symbols(tiny_network(config=TINY_TWO), data, pictures, chunks=2, batches=2, device=CPU)
+    tables = count_symbols(tiny_network(), data, pictures, chunks=2, batches=2, device=CPU)
     assert set(tables) == {"tables.intra.y", "tables.intra.z", "tables.inter.y", "tables.inter.z"}
     for name, table in tables.items():
         assert table.dtype == torch.int32
@@ -132,7 +148,7 @@ def test_counted_tables_are_tables(data: ClipDataset, pictures: PictureDataset) 
 
 def test_counting_sharpens_the_tables(data: ClipDataset, pictures: PictureDataset) -> None:
     """z of a network that always says zero becomes nearly free."""
-    network = tiny_network(config=TINY_TWO)
+    network = tiny_network()
     for part in (network.intra, network.inter):
         torch.nn.init.zeros_(part.hyper_leave.weight)
         torch.nn.init.zeros_(part.hyper_leave.bias)  # type: ignore[arg-type]
@@ -144,36 +160,60 @@ def test_counting_sharpens_the_tables(data: ClipDataset, pictures: PictureDatase
 
 def test_motion_tables_come_from_the_clips(clips: list[Path], tmp_path: Path) -> None:
     tables = count_motion(clips, 2)
-    assert tables.counts.shape == initial_tables().counts.shape
-    assert not torch.equal(tables.counts, initial_tables().counts)
-    TableSet(tables.counts.long().numpy())
+    for found, initial in ((tables.counts, initial_tables().counts), (tables.blend, initial_tables().blend)):
+        assert found.shape == initial.shape
+        assert not torch.equal(found, initial)
+        TableSet(found.long().numpy())
     single = tmp_path / "photo.npy"
     np.save(single, np.load(clips[0])[:1])
     assert (count_motion([single], 2).counts - initial_tables().counts).abs().max() <= SYMBOLS, "a photo says nothing"
 
 
 @pytest.mark.parametrize("frames", [1, 2])
-def test_motion_is_counted_behind_the_field_before(frames: int, clips: list[Path]) -> None:
-    """All contexts come up that the coder uses: of the first chunk, of those after it, of frames within a chunk."""
-    changed = (count_motion(clips, frames, rounds=1).counts != tables_from_counts(NOTHING).counts).any(1)
-    for component in (changed[:POINT_CONTEXTS], changed[POINT_CONTEXTS:].view(-1, POINT_CONTEXTS).any(0)):
-        alone, *liked = component.view(1 + LIKE_CLASSES, -1).any(1).tolist()
-        assert alone
-        assert any(liked)
+def test_motion_is_counted_as_the_coder_codes_it(frames: int, clips: list[Path], tmp_path: Path) -> None:
+    """All contexts come up that it uses: of the first anchor, of those after it, of fields between two references,
+    which always have a like field."""
+    np.save(tmp_path / "jerky.npy", np.load(clips[0])[[0, 4, 1, 5, 2, 6, 3]])  # nothing goes on as it was
+    tables, silent = count_motion([tmp_path / "jerky.npy"], frames, rounds=1), tables_from_counts(*NOTHING)
+    changed = (tables.counts != silent.counts).any(1).view(3, KIND_CONTEXTS)
+    for kind in (ANCHOR, PAST, FUTURE):
+        first, second = changed[kind, :POINT_CONTEXTS], changed[kind, POINT_CONTEXTS:].view(-1, POINT_CONTEXTS).any(0)
+        for component in (first, second):
+            alone, *liked = component.view(1 + LIKE_CLASSES, -1).any(1).tolist()
+            assert alone == (kind == ANCHOR)
+            assert any(liked) == (kind == ANCHOR or frames == 2)
+    assert bool((tables.blend != silent.blend).any()) == (frames == 2)
+
+
+def test_absent_motion_is_not_counted() -> None:
+    """Its stream says nothing: it must not make zeros look likelier."""
+    levels = zero_levels(Hierarchy.of(48, 80), 1)
+    choice = torch.zeros(3, 5, dtype=torch.int32)
+    motion = PictureMotion((levels, levels), torch.zeros(2, 2, 9, 17, dtype=torch.int32), choice, (None, None))
+    counts, blend = (part.clone() for part in NOTHING)
+    count_picture(counts, blend, motion, 48, 80)
+    assert not counts.any()
+    assert not blend.any()
+    choice[1, 1] = ONLY_PAST
+    count_picture(counts, blend, motion, 48, 80)
+    kinds = counts.view(3, -1).sum(1)
+    assert kinds[ANCHOR] == 0
+    assert kinds[PAST] == kinds[FUTURE] > 0
+    assert blend.sum() == 15
 
 
 def test_the_file_is_named_with_its_hash_and_nothing_is_left_over(tmp_path: Path) -> None:
-    network, tables = tiny_network(config=TINY_TWO), tiny_tables(TINY_TWO)
+    network, tables = tiny_network(), tiny_tables()
     path = export_weights(network, tables, initial_tables(), tmp_path / "new/folder")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert path.name == f"tiny-two-{digest[:8]}.safetensors"
+    assert path.name == f"tiny-{digest[:8]}.safetensors"
     assert [other.name for other in path.parent.iterdir()] == [path.name]
     assert load_model(path, device=CPU).weights_sha256 == digest
 
 
 def test_a_prior_that_could_overflow_is_not_exported(tmp_path: Path) -> None:
-    network = tiny_network(config=TINY_TWO)
+    network = tiny_network()
     torch.nn.init.constant_(network.inter.prior.join.bias, 1e9)
     with pytest.raises(ModelError, match=r"inter\.join"):
-        export_weights(network, tiny_tables(TINY_TWO), initial_tables(), tmp_path)
+        export_weights(network, tiny_tables(), initial_tables(), tmp_path)
     assert not list(tmp_path.iterdir())
