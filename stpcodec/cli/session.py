@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,6 +38,13 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no s
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
 WeightsFile = Annotated[
-    str | None, typer.Option("--model", metavar="FILE", help="Weights file, if the model is not installed.")
+    str | None, typer.Option("--model", metavar="FILE", help="Weights file, if it is not found by itself.")
 ]
+ModelFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--model-dir", metavar="FOLDER", show_default=False,
+        help="Models of your own; looked into before $STPCODEC_MODELS and your data folder.",
+    ),
+]  # fmt: skip
 StpFileArgument = Annotated[str, typer.Argument(metavar="FILE", help="A .stp file.", show_default=False)]
