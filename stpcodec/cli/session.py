@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,12 @@ class Session:
     guard: SignalGuard = field(default_factory=SignalGuard)
     verbose: bool = False
     debug: bool = field(default_factory=lambda: os.environ.get("STPCODEC_DEBUG", "") not in ("", "0"))
+
+
+def help_text(doc: str | None, examples: str) -> str:
+    """A verb's docstring and its examples as paragraphs of one line each, which the terminal wraps."""
+    text = f"{inspect.cleandoc(doc or '')}\n\n{examples}"
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def _set_verbose(context: typer.Context, value: bool) -> bool:

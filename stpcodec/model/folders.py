@@ -63,7 +63,7 @@ def find_named(name: str, folders: Sequence[Path]) -> Path | None:
     paths = {path.stem: path for path in reversed(models_in(folders).get(name, []))}
     if len(paths) > 1:
         raise ModelError(
-            f"model {name}: there are several of this name ({', '.join(sorted(paths))}); name one of them with its digits"
+            f"model {name}: there are several of this name ({', '.join(sorted(paths))}); name one with its digits"
         )
     return next(iter(paths.values()), None)
 
