@@ -63,11 +63,13 @@ def finetune(
     from stpcodec.model.zoo import resolve_device
     from stpcodec.training.finetune import FinetuneOptions
     from stpcodec.training.finetune import finetune as adapt
+    from stpcodec.training.precision import bfloat16_is_fast
 
     session: Session = context.obj
+    chosen = resolve_device(device)
     options = FinetuneOptions(
-        name=name, minutes=minutes, run=run or Path("runs") / f"finetune-{name}", device=resolve_device(device),
-        model_dir=model_dir, start=start, validation=tuple(validation or ()), licence=licence,
+        name=name, minutes=minutes, run=run or Path("runs") / f"finetune-{name}", device=chosen, model_dir=model_dir,
+        start=start, validation=tuple(validation or ()), licence=licence, bf16=bfloat16_is_fast(chosen),
     )  # fmt: skip
 
     def say(line: str) -> None:

@@ -80,6 +80,7 @@ def train(
     """
     from stpcodec.codec.models import thread_limit
     from stpcodec.model.zoo import resolve_device
+    from stpcodec.training.precision import bfloat16_is_fast
     from stpcodec.training.recipe import KEYS, load_recipe
     from stpcodec.training.train import TrainOptions, train_and_export
 
@@ -89,10 +90,12 @@ def train(
         mine = [key for key in (*KEYS, "start") if _given(context, key)]
         stages = load_recipe(recipe).without(mine)
         start = stages.start or start
+    chosen = resolve_device(device)
     options = TrainOptions(
-        minutes=minutes, run=run, cache=cache or run.parent / "cache", device=resolve_device(device), start=start,
+        minutes=minutes, run=run, cache=cache or run.parent / "cache", device=chosen, start=start,
         batch=batch, pictures=pictures, crop=crop, chunks=chunks, lead=lead, learning_rate=learning_rate, part=part,
         cascade=cascade, validate_minutes=validate_minutes, jitter=jitter, recipe=stages,
+        bf16=bfloat16_is_fast(chosen),
     )  # fmt: skip
     with thread_limit(threads):
         weights = train_and_export(videos, validation, options, say=console.say, poll=session.guard.check)

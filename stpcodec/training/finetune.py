@@ -20,7 +20,7 @@ from stpcodec.model.zoo import DEFAULT_MODEL, list_models, load_network, weights
 from stpcodec.training import train as training
 from stpcodec.training.cache import find_media
 from stpcodec.training.checkpoint import load_checkpoint
-from stpcodec.training.dataset import ClipDataset
+from stpcodec.training.fit import longest_fit
 from stpcodec.training.footage import Footage, cut_footage, remove_footage
 from stpcodec.training.model_card import CardFacts
 from stpcodec.training.publish import check_name, make_folder, publish
@@ -32,7 +32,6 @@ from stpcodec.training.validate import QUALITIES, HeldOut, Validation
 RECIPE = "finetune"
 VALIDATIONS = 8
 """In a run: often enough to stop at the best, seldom enough to spend most of the time learning."""
-SMALLEST_CROP = 64
 
 
 @dataclass(frozen=True)
@@ -116,8 +115,8 @@ def finetune(
         state = load_checkpoint(best, options.device)
         if state is None:
             raise TargetUnreachable(
-                f"{options.name}: nothing was gained on the held-out part in {options.minutes:g} minutes, so there is no "
-                f"model; the same command with more --minutes goes on from here, more footage may help more"
+                f"{options.name}: nothing was gained on the held-out part in {options.minutes:g} minutes, so there is "
+                f"no model; the same command with more --minutes goes on from here, more footage may help more"
             )
         report = FinetuneReport(Path(), before, held_out.validate(state.average))
         say("counting the tables")
@@ -206,28 +205,3 @@ def _fitted(base: TrainOptions, footage: Footage) -> tuple[TrainOptions, HeldOut
         base, recipe=base.recipe.without(keys), crop=learned.crop, chunks=learned.chunks, lead=learned.lead
     )
     return fitted, training.hold_out(footage.held_out, held_out)
-
-
-def longest_fit(clips: list[Path], options: TrainOptions) -> TrainOptions:
-    """options with the largest crop, then the most chunks, then the longest lead that half of the clips have.
-
-    Half of those that are long and large enough for anything at all. Raises InputError when none is.
-    """
-    wanted = [(options.crop, options.chunks, lead) for lead in range(options.lead, -1, -1)]
-    wanted += [(options.crop, chunks, 0) for chunks in range(options.chunks - 1, 0, -1)]
-    wanted += [(SMALLEST_CROP, chunks, lead) for _, chunks, lead in wanted]
-    usable = _count(clips, SMALLEST_CROP, 1)
-    for crop, chunks, lead in wanted:
-        if 2 * _count(clips, crop, lead + chunks) >= max(1, usable):
-            return replace(options, crop=crop, chunks=chunks, lead=lead)
-    raise InputError(
-        f"{clips[0].parent}: no piece of the footage is of {1 + STP_S.inter.frames} frames and "
-        f"{SMALLEST_CROP}×{SMALLEST_CROP} samples; name longer or larger videos"
-    )
-
-
-def _count(clips: list[Path], crop: int, chunks: int) -> int:
-    try:
-        return len(ClipDataset(clips, frames=STP_S.inter.frames, crop=crop, chunks=chunks, seed=0).clips)
-    except InputError:
-        return 0

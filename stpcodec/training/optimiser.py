@@ -13,6 +13,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from stpcodec.training.precision import bfloat16_is_fast
+
 LINEAR_RATE = 0.1
 """The linear path starts at its optimum: steps fit for random weights would shake it to pieces."""
 MUON_RATE = 10.0
@@ -26,7 +28,8 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     """``[N, m, n]`` to the nearest (semi-)orthogonal matrices, roughly: singular values within 0.7..1.2."""
     a, b, c = _COEFFICIENTS
     transposed = matrices.shape[1] > matrices.shape[2]
-    x = (matrices.mT if transposed else matrices).to(torch.bfloat16)
+    dtype = torch.bfloat16 if bfloat16_is_fast(matrices.device) else torch.float32
+    x = (matrices.mT if transposed else matrices).to(dtype)
     x = x / (x.flatten(1).float().norm(dim=1).clamp(min=1e-12)[:, None, None]).to(x.dtype)
     for _ in range(_ITERATIONS):
         gram = x @ x.mT

@@ -13,6 +13,7 @@ import torch
 
 from stpcodec.errors import InputError, OutputError, UsageError
 from stpcodec.training.checkpoint import Checkpoint, load_checkpoint
+from stpcodec.training.fit import longest_fit
 from stpcodec.training.model_card import CardFacts, write_card
 from stpcodec.training.run_record import read_record
 from stpcodec.training.train import TrainOptions, export_average, prepare
@@ -64,6 +65,7 @@ def export_checkpoint(options: ExportOptions, *, say: Callable[[str], None] = pr
         **{key: settings[key] for key in ("crop", "chunks", "seed") if key in settings},
     )  # fmt: skip
     clips = prepare(videos, cache, say)
+    training = longest_fit(clips, training)
     facts = CardFacts.of_run(state, run, licence=options.licence)
     return publish(state, clips, training, options.out, facts, options.name)
 
