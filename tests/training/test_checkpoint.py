@@ -129,7 +129,9 @@ def _write(path: Path, kind: str) -> None:
         torch.save(content, path)
 
 
-@pytest.mark.parametrize("kind", ["text", "table", "empty", "cut", "code", "pickle", "other content", "list", "other sizes"])
+@pytest.mark.parametrize(
+    "kind", ["text", "table", "empty", "cut", "code", "pickle", "other content", "list", "other sizes"]
+)
 def test_files_that_are_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.chdir(tmp_path)
     _write(tmp_path / "last.pt", kind)

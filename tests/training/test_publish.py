@@ -10,13 +10,15 @@ import pytest
 import torch
 
 from stpcodec.errors import InputError, ModelError, OutputError, UsageError
+from stpcodec.model.motion_tables import initial_tables
 from stpcodec.model.zoo import load_model
 from stpcodec.training import publish as module
 from stpcodec.training.checkpoint import Checkpoint, save_checkpoint
+from stpcodec.training.export import export_weights
 from stpcodec.training.publish import ExportOptions, check_name, export_checkpoint, make_folder
 from stpcodec.training.run_log import append_rows
 from stpcodec.training.run_record import RunRecord, write_record
-from tests.tiny_model import tiny_network
+from tests.tiny_model import tiny_network, tiny_tables
 from tests.training.material import TINY_TWO
 
 CPU = torch.device("cpu")
@@ -64,9 +66,21 @@ def test_weights_and_card(run_folder: Path, tmp_path: Path) -> None:
         assert expected in card, expected
     assert str(tmp_path) not in card, "where it lay on the disk is nobody's business"
     assert card.count("\n| ") < 40
+    with pytest.raises(UsageError, match="exists already"):  # counted again, it is the same file
+        export(run_folder, tmp_path / "models/new")
 
 
-@pytest.mark.usefixtures("small")
+@pytest.fixture
+def quick(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables that nobody has counted: what is tested is where the files go."""
+
+    def export_average(state: Checkpoint, clips: object, options: object, folder: Path) -> Path:
+        return export_weights(state.average, tiny_tables(TINY_TWO), initial_tables(), folder)
+
+    monkeypatch.setattr(module, "export_average", export_average)
+
+
+@pytest.mark.usefixtures("quick")
 def test_under_another_name(run_folder: Path, tmp_path: Path) -> None:
     weights = export(run_folder, tmp_path / "out", name="yard_2")
     assert weights.name.startswith("yard_2-")
@@ -74,9 +88,8 @@ def test_under_another_name(run_folder: Path, tmp_path: Path) -> None:
     assert "# Model card: yard_2" in weights.with_suffix(".md").read_text()
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("quick")
 def test_the_same_again_is_refused_and_changes_nothing(run_folder: Path, tmp_path: Path) -> None:
-    """The same checkpoint is the same file, so its name is taken."""
     weights = export(run_folder, tmp_path / "out")
     card = weights.with_suffix(".md")
     card.write_text("improved by hand")
@@ -89,7 +102,7 @@ def test_the_same_again_is_refused_and_changes_nothing(run_folder: Path, tmp_pat
     assert list((tmp_path / "out").iterdir()) == [weights], "no card without its weights"
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("quick")
 def test_a_file_system_without_links(run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object) -> None:
         raise PermissionError(1, "Operation not permitted")
@@ -101,7 +114,7 @@ def test_a_file_system_without_links(run_folder: Path, tmp_path: Path, monkeypat
         export(run_folder, tmp_path / "out")
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("quick")
 def test_an_interruption_leaves_nothing(run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
@@ -112,7 +125,7 @@ def test_an_interruption_leaves_nothing(run_folder: Path, tmp_path: Path, monkey
     assert list((tmp_path / "out").iterdir()) == []
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("quick")
 def test_a_checkpoint_without_its_run_needs_videos(run_folder: Path, videos: Path, tmp_path: Path) -> None:
     """Runs of before run.json, or a checkpoint that was copied away."""
     (tmp_path / "alone").mkdir()
