@@ -33,7 +33,7 @@ WINDOW_HEIGHT, WINDOW_WIDTH = 384, 640
 """A piece of larger frames is a window of them, at another place for every piece."""
 HELD_OUT = 0.2
 LEAST_HELD_OUT = 7
-"""Frames. A video of less than three times that is learned from as a whole."""
+"""Frames in one piece. A video of less than three times that is learned from as a whole."""
 MANIFEST = "footage.json"
 
 
@@ -153,10 +153,19 @@ def _split(pieces: list[Path]) -> tuple[list[Path], list[Path]]:
         count += 1
     if count:
         return pieces[:-count], pieces[-count:]
+    missing = max(LEAST_HELD_OUT, round(sum(lengths) * HELD_OUT))
     for number in reversed(range(len(pieces))):
-        if lengths[number] >= 3 * LEAST_HELD_OUT:
-            start, end = _cut_in_two(pieces[number], max(LEAST_HELD_OUT, round(sum(lengths) * HELD_OUT)))
-            return [*pieces[:number], start], [end, *pieces[number + 1 :]]
+        take = max(missing, LEAST_HELD_OUT)
+        keep = lengths[number] - take
+        if keep < 0:
+            missing -= lengths[number]
+            continue
+        if number == 0 and keep < 2 * LEAST_HELD_OUT:
+            break
+        if keep < LEAST_HELD_OUT:
+            return pieces[:number], pieces[number:]
+        start, end = _cut_in_two(pieces[number], take)
+        return [*pieces[:number], start], [end, *pieces[number + 1 :]]
     return pieces, []
 
 

@@ -8,7 +8,7 @@ import torch
 def bfloat16_is_fast(device: torch.device) -> bool:
     """True for GPUs and for processors with bfloat16 products (AVX-512 BF16, AMX).
 
-    Measured on one core with AVX2 only: a training step's forward pass takes 7 to 10 times as long as in float32.
+    Measured on one core with AVX2 only: a training step takes 8 to 11 times the processor time of float32.
     """
     if device.type != "cpu":
         return True
