@@ -97,6 +97,17 @@ def finetune(
     start = _adaptable(options)
     make_folder(folder)
     make_folder(options.run)
+    try:
+        return _finetune(videos, options, folder, start, say, poll)
+    except OSError as error:  # videos raise InputError: this is about what we write
+        where, reason = error.filename or options.run, error.strerror or error
+        raise OutputError(f"{where}: cannot be written ({reason}); free space, or name another folder") from error
+
+
+def _finetune(
+    videos: list[Path], options: FinetuneOptions, folder: Path, start: StpNetwork,
+    say: Callable[[str], None], poll: Callable[[], None],
+) -> FinetuneReport:  # fmt: skip
     torch.manual_seed(0)
     with training.only_run(options.run):
         base = TrainOptions(
@@ -120,7 +131,7 @@ def finetune(
             )
         report = FinetuneReport(Path(), before, held_out.validate(state.average))
         say("counting the tables")
-        notes = {"adapted from": f"`{weights_path(options.start).name}`", "held-out part": report.lines()[0]}
+        notes = {"adapted from": f"`{weights_path(options.start, options.model_dir).name}`", "held-out part": report.lines()[0]}
         facts = CardFacts.of_run(state, options.run, licence=options.licence, notes=notes)
         weights = publish(state, footage.learned, base, folder, facts, options.name)
         remove_footage(_pieces_folder(options))
@@ -170,15 +181,10 @@ def _footage(
     shared = set(find_media(videos)) & set(find_media(options.validation)) if options.validation else set()
     if shared:
         raise InputError(f"{shared.pop()}: is to be learned from and in --validation; separate them")
-    try:
-        footage = cut_footage(videos, _pieces_folder(options), hold_out=not options.validation, say=say, poll=poll)
-        if options.validation:
-            others = cut_footage(
-                list(options.validation), _validation_folder(options), hold_out=False, say=say, poll=poll
-            )
-            footage = Footage(footage.learned, others.learned)
-    except OSError as error:
-        raise OutputError(f"{options.run}: cannot be written ({error.strerror or error}); name another") from error
+    footage = cut_footage(videos, _pieces_folder(options), hold_out=not options.validation, say=say, poll=poll)
+    if options.validation:
+        others = cut_footage(list(options.validation), _validation_folder(options), hold_out=False, say=say, poll=poll)
+        footage = Footage(footage.learned, others.learned)
     pieces = [*footage.learned, *footage.held_out]
     say(f"searching motion in {len(pieces)} pieces, {len(footage.held_out)} of them held out")
     for piece in pieces:

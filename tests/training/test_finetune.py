@@ -194,6 +194,19 @@ def test_folders_that_cannot_be_written(footage: Path, options: FinetuneOptions,
         adapt(footage, replace(options, run=tmp_path / "file"))
 
 
+@pytest.mark.usefixtures("small", "home")
+def test_a_full_disk_is_one_line(
+    footage: Path, options: FinetuneOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *args: object) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OutputError, match=r"piece-.*cannot be written \(No space left on device\)") as caught:
+        adapt(footage, options)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.usefixtures("small")
 def test_sequences_fit_the_clips(tmp_path: Path) -> None:
     """The lead gives way first, then the number of chunks, then the crop; half of the clips have to fit."""
