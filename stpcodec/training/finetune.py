@@ -131,7 +131,8 @@ def _finetune(
             )
         report = FinetuneReport(Path(), before, held_out.validate(state.average))
         say("counting the tables")
-        notes = {"adapted from": f"`{weights_path(options.start, options.model_dir).name}`", "held-out part": report.lines()[0]}
+        adapted = weights_path(options.start, options.model_dir).name
+        notes = {"adapted from": f"`{adapted}`", "held-out part": report.lines()[0]}
         facts = CardFacts.of_run(state, options.run, licence=options.licence, notes=notes)
         weights = publish(state, footage.learned, base, folder, facts, options.name)
         remove_footage(_pieces_folder(options))
