@@ -132,7 +132,7 @@ def _finetune(
         report = FinetuneReport(Path(), before, held_out.validate(state.average))
         say("counting the tables")
         adapted = weights_path(options.start, options.model_dir).name
-        notes = {"adapted from": f"`{adapted}`", "held-out part": report.lines()[0]}
+        notes = {"adapted from": f"`{adapted}`", "gain": f"{report.lines()[0]}, bits estimated"}
         facts = CardFacts.of_run(state, options.run, licence=options.licence, notes=notes)
         weights = publish(state, footage.learned, base, folder, facts, options.name)
         remove_footage(_pieces_folder(options))

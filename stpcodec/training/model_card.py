@@ -69,7 +69,7 @@ def _training(record: RunRecord | None) -> dict[str, str]:
     if record is None:
         return {"trained on": "not recorded: the checkpoint's folder has no run.json"}
     names = ", ".join(f"`{Path(path).name}`" for path in record.videos)
-    held_out = ", ".join(f"`{Path(path).name}`" for path in record.validation)
+    held_out = ", ".join(f"`{Path(path).name}`" for path in record.validation) or "the last part of them, held out"
     settings = ", ".join(f"{key} {value}" for key, value in record.settings.items())
     recipe = "; ".join(record.stages)
     return {

@@ -20,7 +20,7 @@ NAME = "run.json"
 class RunRecord:
     """videos, validation: folders and files, absolute; files: how many of them could be used.
 
-    settings: by their names in TrainOptions, of the last time the run was started; stages: one line each.
+    settings: by their names in TrainOptions, of the last time the run was started; stages: one line each, with theirs.
     """
 
     videos: tuple[str, ...]
@@ -46,7 +46,9 @@ def record_of(
 ) -> RunRecord:
     """What the run's folder says about it."""
     stages = options.recipe.stages if options.recipe else ()
-    apart = ("run", "cache", "device", "recipe", "start")
+    apart = {"run", "cache", "device", "recipe", "start"}
+    if stages:  # what every stage sets for itself is no setting of the run
+        apart |= set.intersection(*(set(stage.options) for stage in stages))
     return RunRecord(
         videos=_absolute(videos), validation=_absolute(validation), cache=str(options.cache.absolute()),
         start=options.start, recipe=options.recipe.identity if options.recipe else "",

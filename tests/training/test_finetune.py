@@ -81,7 +81,10 @@ def test_from_footage_to_a_model_that_is_found_and_codes(
     card = report.weights.with_suffix(".md").read_text()
     assert "| trained on | `yard.mkv`: 1 clips" in card
     assert f"| adapted from | `{weights.name}` |" in card
-    assert f"{report.saving:.1%} less cost" in card
+    assert f"| gain | held-out part: {report.saving:.1%} less cost" in card
+    assert "| validated on | the last part of them, held out: 1 clips |" in card
+    settings = next(line for line in card.splitlines() if line.startswith("| settings |"))
+    assert "learning_rate" not in settings, "that is the recipe's"
     assert "`finetune-" in card
     assert not (options.run / "footage").exists(), "the pieces are gone, they are large"
     stpcodec.encode(footage, tmp_path / "a.stp", model="yard", device="cpu")
