@@ -11,7 +11,8 @@ import torch
 from stpcodec.training import finetune
 from stpcodec.training import train as module
 from stpcodec.training.train import TrainOptions
-from tests.training.material import TINY_TWO, write_clip
+from tests.tiny_model import TINY
+from tests.training.material import write_clip
 
 CPU = torch.device("cpu")
 
@@ -31,8 +32,9 @@ class Clock:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The run of the real model with the tiny one's sizes, a clock of its own, and a short linear start."""
     original = module.start_linear
-    monkeypatch.setattr(module, "STP_S", TINY_TWO)
-    monkeypatch.setattr(finetune, "STP_S", TINY_TWO)
+    monkeypatch.setattr(module, "STP_S", TINY)
+    monkeypatch.setattr(module, "CHUNK_FRAMES", 2)
+    monkeypatch.setattr(finetune, "STP_S", TINY)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=Clock()))
     monkeypatch.setattr(module, "start_linear", lambda *a, batches, device: original(*a, batches=1, device=device))
 

@@ -22,7 +22,7 @@ from stpcodec.training.recipe import Recipe, load_recipe
 from stpcodec.training.run_record import RunRecord, read_record, write_record
 from stpcodec.training.train import TrainOptions
 from tests.tiny_model import TINY, tiny_network, tiny_tables
-from tests.training.material import TINY_TWO, cached_clip, write_clip
+from tests.training.material import cached_clip, write_clip
 
 CPU = torch.device("cpu")
 
@@ -46,7 +46,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is adapted, in place of the default model."""
     folder = tmp_path_factory.mktemp("start")
-    return export_weights(tiny_network(config=TINY_TWO), tiny_tables(TINY_TWO), initial_tables(), folder)
+    return export_weights(tiny_network(config=TINY), tiny_tables(TINY), initial_tables(), folder)
 
 
 @pytest.fixture(scope="session")
@@ -170,10 +170,11 @@ def test_names_that_are_taken_are_refused(
 
 
 @pytest.mark.usefixtures("small", "home")
-def test_what_cannot_be_adapted_from(footage: Path, options: FinetuneOptions, tiny_weights: Path) -> None:
-    assert TINY.inter != TINY_TWO.inter
+def test_what_cannot_be_adapted_from(footage: Path, options: FinetuneOptions, tmp_path: Path) -> None:
+    other = replace(TINY, inter=replace(TINY.inter, latents=20))
+    weights = export_weights(tiny_network(config=other), tiny_tables(other), initial_tables(), tmp_path)
     with pytest.raises(ModelError, match="of another architecture"):
-        adapt(footage, replace(options, start=str(tiny_weights)))
+        adapt(footage, replace(options, start=str(weights)))
     with pytest.raises(ModelError, match="neither a model"):
         adapt(footage, replace(options, start="nothing-like-this"))
 

@@ -18,8 +18,7 @@ from stpcodec.training.export import export_weights
 from stpcodec.training.publish import ExportOptions, check_name, export_checkpoint, make_folder
 from stpcodec.training.run_log import append_rows
 from stpcodec.training.run_record import RunRecord, write_record
-from tests.tiny_model import tiny_network, tiny_tables
-from tests.training.material import TINY_TWO
+from tests.tiny_model import TINY, tiny_network, tiny_tables
 
 CPU = torch.device("cpu")
 
@@ -29,7 +28,7 @@ def run_folder(tmp_path: Path, videos: Path) -> Path:
     """What a short run leaves, without having run."""
     folder = tmp_path / "run"
     folder.mkdir()
-    state = Checkpoint.fresh(tiny_network(config=TINY_TWO))
+    state = Checkpoint.fresh(tiny_network(config=TINY))
     state.step, state.skipped, state.minutes, state.best_score = 120, 2, 12.5, -1.25
     save_checkpoint(folder / "best.pt", state, optimiser=None)
     record = RunRecord(
@@ -75,7 +74,7 @@ def quick(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables that nobody has counted: what is tested is where the files go."""
 
     def export_average(state: Checkpoint, clips: object, options: object, folder: Path) -> Path:
-        return export_weights(state.average, tiny_tables(TINY_TWO), initial_tables(), folder)
+        return export_weights(state.average, tiny_tables(TINY), initial_tables(), folder)
 
     monkeypatch.setattr(module, "export_average", export_average)
 

@@ -17,8 +17,8 @@ from stpcodec.model.zoo import load_model, load_network
 from stpcodec.training import train as module
 from stpcodec.training.checkpoint import Checkpoint, load_checkpoint
 from stpcodec.training.train import TrainOptions, train, train_and_export
-from tests.tiny_model import moving_planes
-from tests.training.material import TINY_TWO, write_clip
+from tests.tiny_model import TINY, moving_planes
+from tests.training.material import write_clip
 
 CPU = torch.device("cpu")
 
@@ -46,7 +46,7 @@ def rows(options: TrainOptions) -> list[dict[str, str]]:
 def test_from_videos_to_weights_that_code(videos: Path, options: TrainOptions, tmp_path: Path) -> None:
     weights, said = run(videos, options, export=True)
     assert weights.parent == options.run
-    assert weights.name.startswith("tiny-two-")
+    assert weights.name.startswith("tiny-")
     assert any("broken.mp4: left out" in line for line in said)
     assert any(line.startswith("linear start keeps") for line in said)
     state = state_of(options)
@@ -164,8 +164,8 @@ def test_starting_from_another_architecture_takes_the_parts_that_fit(
     weights, _ = run(videos, replace(options, minutes=0.5), export=True)
     given = load_network(str(weights)) if kind == "weights" else state_of(options, "best.pt").average
     start = weights if kind == "weights" else options.run / "best.pt"
-    changed = replace(getattr(TINY_TWO, other), latents=20)
-    config = replace(TINY_TWO, **{other: changed})  # type: ignore[arg-type]
+    changed = replace(getattr(TINY, other), latents=20)
+    config = replace(TINY, **{other: changed})  # type: ignore[arg-type]
     monkeypatch.setattr(module, "STP_S", config)
     linear = replace(options, run=tmp_path / "linear", minutes=NO_STEP)
     second = replace(linear, run=tmp_path / "second", start=str(start))
@@ -189,8 +189,8 @@ def test_starting_from_another_architecture_takes_the_parts_that_fit(
 def test_starting_where_nothing_fits_is_a_linear_start(
     videos: Path, options: TrainOptions, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parts = {part: replace(getattr(TINY_TWO, part), latents=20) for part in ("intra", "inter")}
-    monkeypatch.setattr(module, "STP_S", replace(TINY_TWO, **parts))  # type: ignore[arg-type]
+    parts = {part: replace(getattr(TINY, part), latents=20) for part in ("intra", "inter")}
+    monkeypatch.setattr(module, "STP_S", replace(TINY, **parts))  # type: ignore[arg-type]
     _, said = run(videos, replace(options, minutes=NO_STEP, start=str(tiny_weights)))
     assert any(line.startswith("linear start keeps") for line in said)
     assert not any(str(tiny_weights) in line for line in said)
