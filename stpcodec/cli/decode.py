@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stpcodec.cli import console
-from stpcodec.cli.session import Device, Overwrite, Quiet, Session, Verbose, WeightsFile
+from stpcodec.cli.session import Device, ModelFolder, Overwrite, Quiet, Session, Verbose, WeightsFile
 from stpcodec.codec.output import check_target
 
 EXAMPLES = """Examples:
@@ -33,6 +33,7 @@ def decode(
         ),
     ],
     model: WeightsFile = None,
+    model_dir: ModelFolder = None,
     device: Device = "auto",
     start: Annotated[
         float | None,
@@ -66,6 +67,7 @@ def decode(
             source,
             target,
             model=model,
+            model_dir=model_dir,
             device=device,
             start=start,
             end=end,

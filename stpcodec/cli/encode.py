@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stpcodec.cli import console
-from stpcodec.cli.session import Device, Overwrite, Quiet, Session, Verbose
+from stpcodec.cli.session import Device, ModelFolder, Overwrite, Quiet, Session, Verbose
 from stpcodec.codec.output import check_target
 
 EXAMPLES = """Examples:
@@ -33,6 +33,7 @@ def encode(
         str | None,
         typer.Option("--model", metavar="NAME|FILE", help="Model name or weights file; the default is learned."),
     ] = None,
+    model_dir: ModelFolder = None,
     device: Device = "auto",
     segment_frames: Annotated[
         int,
@@ -68,6 +69,7 @@ def encode(
             target,
             quality=quality,
             model=model,
+            model_dir=model_dir,
             device=device,
             segment_frames=segment_frames,
             threads=threads,

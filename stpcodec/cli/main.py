@@ -27,11 +27,14 @@ from stpcodec.cli import console
 from stpcodec.cli.bench import bench
 from stpcodec.cli.decode import decode
 from stpcodec.cli.encode import encode
+from stpcodec.cli.export import export
+from stpcodec.cli.finetune import finetune
 from stpcodec.cli.info import info
 from stpcodec.cli.repair import repair
 from stpcodec.cli.session import Session
 from stpcodec.cli.signals import SignalReceived
 from stpcodec.cli.train import train
+from stpcodec.cli.train_plot import train_plot
 from stpcodec.cli.verify import verify
 from stpcodec.codec.output import OutputClosed
 from stpcodec.errors import OutputError, StpError
@@ -46,7 +49,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (encode, decode, info, verify, repair, bench, train):
+for verb in (encode, decode, info, verify, repair, bench, train, train_plot, export, finetune):
     app.command()(verb)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +25,12 @@ class Session:
     debug: bool = field(default_factory=lambda: os.environ.get("STPCODEC_DEBUG", "") not in ("", "0"))
 
 
+def help_text(doc: str | None, examples: str) -> str:
+    """A verb's docstring and its examples as paragraphs of one line each, which the terminal wraps."""
+    text = f"{inspect.cleandoc(doc or '')}\n\n{examples}"
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
 def _set_verbose(context: typer.Context, value: bool) -> bool:
     session: Session = context.find_root().obj
     session.verbose |= value
@@ -37,6 +45,13 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no s
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
 WeightsFile = Annotated[
-    str | None, typer.Option("--model", metavar="FILE", help="Weights file, if the model is not installed.")
+    str | None, typer.Option("--model", metavar="FILE", help="Weights file, if it is not found by itself.")
 ]
+ModelFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--model-dir", metavar="FOLDER", show_default=False,
+        help="Models of your own; looked into before $STPCODEC_MODELS and your data folder.",
+    ),
+]  # fmt: skip
 StpFileArgument = Annotated[str, typer.Argument(metavar="FILE", help="A .stp file.", show_default=False)]

@@ -8,11 +8,15 @@ from typing import Annotated
 import typer
 
 from stpcodec.cli import console
-from stpcodec.cli.session import Device, Session, Verbose
+from stpcodec.cli.session import Device, Session, Verbose, help_text
 
 EXAMPLES = """Examples:
 
 stpcodec train videos/ --validation held-out/ --minutes 120 --run runs/mine
+
+stpcodec train videos/ --validation held-out/ --minutes 600 --run runs/new --recipe scratch
+
+stpcodec train-plot runs/mine --out curves.html
 
 stpcodec encode in.mp4 out.stp --model runs/mine/stp-s-1a2b3c4d.safetensors"""
 
@@ -38,6 +42,14 @@ def train(
             help="What a new run begins with: a model, a weights file, a checkpoint (.pt); linear: nothing but a KLT.",
         ),
     ] = "stp-s",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe", metavar="NAME|FILE", show_default=False,
+            help="Stages that share the minutes: scratch, continue, finetune or a .toml file. Options that you give "
+            "yourself win over the recipe's.",
+        ),
+    ] = None,
     cache: Annotated[Path | None, typer.Option("--cache", help="Decoded clips; by default RUN/../cache.")] = None,
     device: Device = "auto",
     batch: Annotated[int, typer.Option("--batch", min=1, help="Sequences a step.")] = 6,
@@ -54,24 +66,46 @@ def train(
     cascade: Annotated[
         bool, typer.Option("--cascade", help="Let a chunk answer for the errors of later ones.")
     ] = False,
+    jitter: Annotated[
+        float, typer.Option("--jitter", min=0, max=0.5, help="Vary contrast by up to this share, brightness by half.")
+    ] = 0.0,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")] = None,
     validate_minutes: Annotated[float, typer.Option("--validate-minutes", help="Minutes between validations.")] = 5.0,
     verbose: Verbose = False,
 ) -> None:
-    """Train a model on folders of videos and export its weights."""
+    """Train a model on folders of videos and export its weights, with a model card.
+
+    A run continues where it was: with a recipe until its minutes are over, in the stage it was in; without one for so
+    many minutes more.
+    """
     from stpcodec.codec.models import thread_limit
     from stpcodec.model.zoo import resolve_device
+    from stpcodec.training.precision import bfloat16_is_fast
+    from stpcodec.training.recipe import KEYS, load_recipe
     from stpcodec.training.train import TrainOptions, train_and_export
 
     session: Session = context.obj
+    stages = None
+    if recipe is not None:
+        mine = [key for key in (*KEYS, "start") if _given(context, key)]
+        stages = load_recipe(recipe).without(mine)
+        start = stages.start or start
+    chosen = resolve_device(device)
     options = TrainOptions(
-        minutes=minutes, run=run, cache=cache or run.parent / "cache", device=resolve_device(device), start=start,
+        minutes=minutes, run=run, cache=cache or run.parent / "cache", device=chosen, start=start,
         batch=batch, pictures=pictures, crop=crop, chunks=chunks, lead=lead, learning_rate=learning_rate, part=part,
-        cascade=cascade, validate_minutes=validate_minutes,
+        cascade=cascade, validate_minutes=validate_minutes, jitter=jitter, recipe=stages,
+        bf16=bfloat16_is_fast(chosen),
     )  # fmt: skip
     with thread_limit(threads):
         weights = train_and_export(videos, validation, options, say=console.say, poll=session.guard.check)
     console.say(f"{weights}: use it with `stpcodec encode --model {weights}`")
 
 
-train.__doc__ = f"{train.__doc__}\n\n{EXAMPLES}"
+def _given(context: typer.Context, parameter: str) -> bool:
+    """Whether it was set on the command line; never so for what is no option."""
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+train.__doc__ = help_text(train.__doc__, EXAMPLES)

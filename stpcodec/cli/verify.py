@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stpcodec.cli import console
-from stpcodec.cli.session import Device, Quiet, Session, StpFileArgument, Verbose, WeightsFile
+from stpcodec.cli.session import Device, ModelFolder, Quiet, Session, StpFileArgument, Verbose, WeightsFile
 from stpcodec.codec.output import check_source
 
 
@@ -16,6 +16,7 @@ def verify(
     path: StpFileArgument,
     deep: Annotated[bool, typer.Option("--deep", help="Decode the pixels too.")] = False,
     model: WeightsFile = None,
+    model_dir: ModelFolder = None,
     device: Device = "auto",
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -33,6 +34,7 @@ def verify(
             path,
             deep=deep,
             model=model,
+            model_dir=model_dir,
             device=device,
             progress=progress,
             on_problem=lambda problem: print(console.one_line(f"{path}: {problem}"), flush=True),

@@ -49,6 +49,7 @@ def decode(
     target: str | Path,
     *,
     model: str | None = None,
+    model_dir: str | Path | None = None,
     device: str = "auto",
     start: float | None = None,
     end: float | None = None,
@@ -62,7 +63,8 @@ def decode(
 ) -> DecodeReport:
     """Decode a .stp file into a .mp4, .mkv, .mov or .y4m file; `-` is y4m on standard output.
 
-    model: the weights file, if the installation does not have the model the file was made with.
+    model: the weights file, if it lies where nobody would look. model_dir: a folder of models to look into first, by
+    the sha256 that the file names (then $STPCODEC_MODELS and the user's).
     start, end: seconds from the first frame, start <= time < end; only the segments needed are decoded, times
     begin again at zero, and the other streams are cut likewise. vcodec, options: FFmpeg encoder and options.
     conceal: fill what a damaged file has lost from the nearest intact frames, with one warning for each gap.
@@ -92,7 +94,7 @@ def decode(
             frame_count=total,
             duration_seconds=seconds_of(stream, stream.segments[-1].last_pts),
         )
-        loaded = codec_of_file(header, model=model, device=device)
+        loaded = codec_of_file(header, model=model, device=device, model_dir=model_dir)
         sidecar = salvage_sidecar(stream, output, warn=warn) if conceal else read_sidecar(stream, output)
         time_base = Fraction(*header.time_base)
 

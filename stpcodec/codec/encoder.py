@@ -62,6 +62,7 @@ def encode(
     *,
     quality: int = 50,
     model: str | None = None,
+    model_dir: str | Path | None = None,
     device: str = "auto",
     segment_frames: int = 128,
     threads: int | None = None,
@@ -75,8 +76,9 @@ def encode(
 ) -> EncodeReport:
     """Encode a video into a .stp file; `-` is standard input or output.
 
-    quality: 1 to 100. model: a name or a weights file, None for the default. segment_frames: the longest
-    segment, 1 to 256. tile: tile size in luma samples, 0 to tile only frames too large for memory.
+    quality: 1 to 100. model: a name or a weights file, None for the default. model_dir: a folder of models of your
+    own to look into first (then $STPCODEC_MODELS and the user's). segment_frames: the longest segment, 1 to 256.
+    tile: tile size in luma samples, 0 to tile only frames too large for memory.
     verify: decode what was written before it gets its name, and report PSNR against the source.
     resume: continue what an interrupted encode of the same source with the same options left beside the target, and
     leave the same when interrupted; the file is the one that an uninterrupted run makes.
@@ -94,7 +96,7 @@ def encode(
         OutputFile(target, source=source, overwrite=overwrite, resumable=True, resume=resume) as output,
         thread_limit(threads),
     ):
-        loaded = load_codec(model, device=device)
+        loaded = load_codec(model, device=device, model_dir=model_dir)
         info, multiple = reader.info, loaded.codec.alignment
         tile, overlap = choose_tile(info.height, info.width, tile, multiple)
         header = stream_header(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from stpcodec.codec.chunk import ChunkCodec
 from stpcodec.container import StreamHeader
 from stpcodec.errors import ModelError, UsageError
+from stpcodec.model.folders import SUFFIX, find_sha256, model_folders
 from stpcodec.model.zoo import list_models, load_model, resolve_device
 
 
@@ -24,33 +26,52 @@ class LoadedCodec:
     weights_sha256: str
 
 
-def load_codec(model: str | None, *, sha256: str | None = None, device: str = "auto") -> LoadedCodec:
-    """The codec of a model name or weights file.
+def load_codec(
+    model: str | None, *, sha256: str | None = None, device: str = "auto", model_dir: str | Path | None = None
+) -> LoadedCodec:
+    """The codec of a model name or weights file; model_dir: a folder of models to look into first.
 
     Raises:
         ModelError: no such model, or its weights are not those of `sha256`.
         UsageError: no such device.
     """
     chosen = resolve_device(device)
-    loaded = load_model(model, sha256=sha256, device=chosen)
+    loaded = load_model(model, sha256=sha256, device=chosen, model_dir=model_dir)
     return LoadedCodec(ChunkCodec(loaded), chosen, loaded.name, loaded.weights_sha256)
 
 
-def codec_of_file(header: StreamHeader, *, model: str | None = None, device: str = "auto") -> LoadedCodec:
+def codec_of_file(
+    header: StreamHeader, *, model: str | None = None, device: str = "auto", model_dir: str | Path | None = None
+) -> LoadedCodec:
     """The codec that a file was made with; its weights must be those the file names.
 
-    model: a weights file, where the installation does not have the model. A name in a file is never taken for
-    a path: files come from strangers.
+    model: a name or weights file, to skip the search. Otherwise the weights are searched by their sha256: in the
+    package, then in the folders of models (model_dir first). A name in a file is never taken for a path: files come
+    from strangers.
 
     Raises:
         ModelError: the model is not here, or has other weights.
     """
-    if model is None and header.model not in list_models():
+    chosen = model or _model_of(header, model_folders(model_dir))
+    return load_codec(chosen, sha256=header.weights_sha256 or None, device=device, model_dir=model_dir)
+
+
+def _model_of(header: StreamHeader, folders: list[Path]) -> str:
+    installed, sha256 = list_models(), header.weights_sha256
+    if header.model in installed:
+        path = installed[header.model]
+        if path is None or not sha256 or path.stem.endswith(f"-{sha256[:8]}"):
+            return header.model
+    found = find_sha256(sha256, folders) if sha256 else None
+    if found is None:
+        weights = f", weights {sha256}" if sha256 else ""
+        version = "install the version of stpcodec that made it, or " if header.model in installed else ""
         raise ModelError(
-            f"model {header.model}: the file was made with it, this installation does not have it; "
-            f"give its weights file with --model"
+            f"model {header.model}{weights}: the file was made with it, and it is neither in this installation nor in "
+            f"{', '.join(map(str, folders))}; {version}get its weights file ({header.model}-{sha256[:8]}{SUFFIX}) from "
+            f"whoever made the file, and put it there or name it with --model"
         )
-    return load_codec(model or header.model, sha256=header.weights_sha256 or None, device=device)
+    return str(found)
 
 
 @contextmanager

@@ -36,15 +36,17 @@ class ChunkIntegers:
     arrays: dict[str, np.ndarray]
 
 
-def open(path: str | Path, *, model: str | None = None, device: str = "auto") -> StpFile:
+def open(
+    path: str | Path, *, model: str | None = None, model_dir: str | Path | None = None, device: str = "auto"
+) -> StpFile:
     """Open a .stp file. Use it in a `with` block, or close it.
 
-    model: the weights file, if the installation does not have the model the file was made with.
+    model: the weights file, if it lies where nobody would look. model_dir: a folder of models to look into first.
 
     Raises:
         InputError, CorruptFile, UnsupportedVersion: no readable .stp file.
     """
-    return StpFile(path, model=model, device=device)
+    return StpFile(path, model=model, model_dir=model_dir, device=device)
 
 
 class StpFile:
@@ -55,9 +57,12 @@ class StpFile:
     several threads at once.
     """
 
-    def __init__(self, path: str | Path, *, model: str | None = None, device: str = "auto") -> None:
+    def __init__(
+        self, path: str | Path, *, model: str | None = None, model_dir: str | Path | None = None, device: str = "auto"
+    ) -> None:
         self._stream = StpReader(path)
         self._model = model
+        self._model_dir = model_dir
         self._device = device
         self._codec: SegmentCodec | None = None
         self._cursor: tuple[int, Iterator[Frame]] | None = None  # (number of its next frame, the rest of its segment)
@@ -222,6 +227,8 @@ class StpFile:
             from stpcodec.codec.models import codec_of_file
             from stpcodec.codec.segments import SegmentCodec
 
-            loaded = codec_of_file(self.header, model=self._model, device=self._device)
+            loaded = codec_of_file(
+                self.header, model=self._model, model_dir=self._model_dir, device=self._device
+            )
             self._codec = SegmentCodec(self.header, loaded.codec, loaded.device)
         return self._codec

@@ -71,6 +71,7 @@ def verify(
     *,
     deep: bool = False,
     model: str | None = None,
+    model_dir: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
     progress: ProgressCallback = ignore_progress,
@@ -78,7 +79,7 @@ def verify(
 ) -> VerifyReport:
     """Check all of a .stp file: every checksum and table, then the integer latents of every intact segment.
 
-    deep: synthesise the pixels too. on_problem gets every problem when it is found.
+    deep: synthesise the pixels too. model, model_dir: as in `decode`. on_problem gets every problem when it is found.
 
     Raises:
         InputError, CorruptFile, UnsupportedVersion: it cannot even be opened as a .stp file.
@@ -96,7 +97,7 @@ def verify(
             if not finding.intact:
                 damaged_segments.add(finding.segment)
                 note(_damage(finding, stream))
-        loaded = codec_of_file(stream.header, model=model, device=device)
+        loaded = codec_of_file(stream.header, model=model, device=device, model_dir=model_dir)
         codec = SegmentCodec(stream.header, loaded.codec, loaded.device)
         start = time.monotonic()
         frames_done = 0

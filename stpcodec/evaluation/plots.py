@@ -26,8 +26,8 @@ def rate_plot(points: Sequence[Point], metric: Metric, classes: Mapping[str, str
     if not curves:
         return ""
     placed = [(x, y) for curve in curves.values() for x, y, _ in curve]
-    x_axis = _Axis(min(x for x, _ in placed), max(x for x, _ in placed), _LEFT, WIDTH - _RIGHT)
-    y_axis = _Axis(min(y for _, y in placed), max(y for _, y in placed), HEIGHT - _BOTTOM, _TOP)
+    x_axis = Axis(min(x for x, _ in placed), max(x for x, _ in placed), _LEFT, WIDTH - _RIGHT)
+    y_axis = Axis(min(y for _, y in placed), max(y for _, y in placed), HEIGHT - _BOTTOM, _TOP)
     parts = [_frame(x_axis, y_axis, metric)]
     for codec, curve in curves.items():
         line = " ".join(f"{x_axis(x):.1f},{y_axis(y):.1f}" for x, y, _ in curve)
@@ -42,7 +42,7 @@ def rate_plot(points: Sequence[Point], metric: Metric, classes: Mapping[str, str
     return f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
 
-class _Axis:
+class Axis:
     """Values [low, high] with a little room on both sides → positions [start, stop]."""
 
     def __init__(self, low: float, high: float, start: float, stop: float) -> None:
@@ -69,7 +69,7 @@ class _Axis:
         return [value for value in found if self.low <= value <= self.high]
 
 
-def _frame(x_axis: _Axis, y_axis: _Axis, metric: Metric) -> str:
+def _frame(x_axis: Axis, y_axis: Axis, metric: Metric) -> str:
     left, right, top, bottom = _LEFT, WIDTH - _RIGHT, _TOP, HEIGHT - _BOTTOM
     parts = [f'<text class="title" x="{left}" y="15">{escape(metric.title)}</text>']
     for value in y_axis.ticks():

@@ -21,6 +21,7 @@ from stpcodec.latents.motion_field import CONTEXTS
 from stpcodec.latents.quantise import SCALE_COUNT
 from stpcodec.model.config import ModelConfig
 from stpcodec.model.dct import dct_model
+from stpcodec.model.folders import LARGEST_FILE, find_named, model_folders, models_in
 from stpcodec.model.learned import Z_CONTEXTS, LearnedTransform
 from stpcodec.model.motion_tables import SYMBOLS, MotionTables
 from stpcodec.model.network import ChunkNetwork, StpNetwork
@@ -28,7 +29,6 @@ from stpcodec.model.transform import Model
 
 DEFAULT_MODEL = "stp-s"
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
-LARGEST_FILE = 256 * 2**20
 
 
 def list_models() -> dict[str, Path | None]:
@@ -60,18 +60,19 @@ def resolve_device(name: str) -> torch.device:
 
 def load_model(
     name_or_path: str | Path | None = None, *, sha256: str | None = None, device: torch.device,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype = torch.float32, model_dir: str | Path | None = None,
 ) -> Model:  # fmt: skip
     """A model ready to code with.
 
-    name_or_path: a package model's name, a weights file, or None for the default. sha256: the weights a file
-    was made with, which must match. Raises ModelError when the model is missing or not that one.
+    name_or_path: a model's name, a weights file, or None for the default. sha256: the weights a file was made with,
+    which must match. model_dir: a folder of models to look into first, see `model.folders`. Raises ModelError when
+    the model is missing or not that one.
     """
     name = str(name_or_path or DEFAULT_MODEL)
     if name == "dct":
         model = dct_model(device)
     else:
-        model = load_weights(weights_path(name), device=device, dtype=dtype)
+        model = load_weights(weights_path(name, model_dir), device=device, dtype=dtype)
     if sha256 is not None and model.weights_sha256 != sha256:
         raise ModelError(
             f"model {name}: the file was made with weights {sha256[:8]}, this installation has "
@@ -80,19 +81,22 @@ def load_model(
     return model
 
 
-def weights_path(name: str) -> Path:
-    """The weights file of a learned model's name, or the file itself. Raises ModelError when there is none."""
-    models = list_models()
-    path = models.get(name) or Path(name)
+def weights_path(name: str, model_dir: str | Path | None = None) -> Path:
+    """The weights file of a learned model's name, or the file itself.
+
+    The package's models come first, then those of the folders of models. Raises ModelError when there is none.
+    """
+    models, folders = list_models(), model_folders(model_dir)
+    path = models.get(name) or find_named(name, folders) or Path(name)
     if not path.is_file():
-        known = ", ".join(models)
+        known = ", ".join([*models, *models_in(folders)])
         raise ModelError(f"model {name}: neither a model of this installation ({known}) nor a weights file")
     return path
 
 
-def load_network(name: str) -> StpNetwork:
+def load_network(name: str, model_dir: str | Path | None = None) -> StpNetwork:
     """The trainable network behind a weights file, on the CPU: training continues from weights alone."""
-    network, _, _ = _read(weights_path(name))
+    network, _, _ = _read(weights_path(name, model_dir))
     return network
 
 

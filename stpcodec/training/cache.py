@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from stpcodec.errors import InputError, StpError
+from stpcodec.video.frames import Frame
 from stpcodec.video.reader import VideoReader
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".y4m", ".m4v", ".ts", ".mpg"})
@@ -70,15 +71,22 @@ def _decode(source: Path) -> np.ndarray | None:
             return None
         shift = reader.info.bit_depth - 8
         for frame in reader:
-            planes = (
-                frame.y[:height, :width],
-                frame.u[: height // 2, : width // 2].reshape(height // 4, width),
-                frame.v[: height // 2, : width // 2].reshape(height // 4, width),
-            )
-            stacked.append(np.right_shift(np.concatenate(planes), shift).astype(np.uint8))
+            stacked.append(stack_planes(frame, (0, 0, height, width), shift))
             if len(stacked) == MAX_FRAMES:
                 break
     return np.stack(stacked) if stacked else None
+
+
+def stack_planes(frame: Frame, window: tuple[int, int, int, int], shift: int) -> np.ndarray:
+    """One row of the cache's array, ``[H * 3 // 2, W]``. window: top, left, height, width; multiples of 16."""
+    top, left, height, width = window
+    chroma = (slice(top // 2, (top + height) // 2), slice(left // 2, (left + width) // 2))
+    planes = (
+        frame.y[top : top + height, left : left + width],
+        frame.u[chroma].reshape(height // 4, width),
+        frame.v[chroma].reshape(height // 4, width),
+    )
+    return np.right_shift(np.concatenate(planes), shift).astype(np.uint8)
 
 
 def split_planes(stacked: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,11 @@ EMA_DECAY = 0.998
 
 @dataclass
 class Checkpoint:
-    """network is trained, average (EMA) is validated and exported."""
+    """network is trained, average (EMA) is validated and exported.
+
+    recipe: whose stages these are ("" for none). stage: the one it is in; stage_steps, stage_minutes: how far. random:
+    the generators after the last whole step, see `random_state`.
+    """
 
     network: StpNetwork
     average: StpNetwork
@@ -28,6 +31,11 @@ class Checkpoint:
     minutes: float = 0.0
     skipped: int = 0
     best_score: float = float("inf")
+    recipe: str = ""
+    stage: int = 0
+    stage_steps: int = 0
+    stage_minutes: float = 0.0
+    random: dict[str, Any] | None = field(default=None, repr=False)
     optimiser_state: dict[str, Any] | None = field(default=None, repr=False)
 
     @staticmethod
@@ -35,6 +43,10 @@ class Checkpoint:
         average = copy.deepcopy(network)
         average.requires_grad_(False)
         return Checkpoint(network, average)
+
+    def enter(self, stage: int) -> None:
+        """The optimiser's memory goes along: a stage changes what is learned, not what is known of the gradients."""
+        self.stage, self.stage_steps, self.stage_minutes, self.random = stage, 0, 0.0, None
 
     def optimiser(self, learning_rate: float) -> torch.optim.Optimizer:
         optimiser = MuonAdam(self.network.named_parameters(), learning_rate)
@@ -64,6 +76,11 @@ def save_checkpoint(path: Path, state: Checkpoint, *, optimiser: torch.optim.Opt
         "minutes": state.minutes,
         "skipped": state.skipped,
         "best_score": state.best_score,
+        "recipe": state.recipe,
+        "stage": state.stage,
+        "stage_steps": state.stage_steps,
+        "stage_minutes": state.stage_minutes,
+        "random": state.random,
     }
     if optimiser is not None:
         content |= {"network": state.network.state_dict(), "optimiser": optimiser.state_dict()}
@@ -82,10 +99,12 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint | None:
         network.load_state_dict(content.get("network", content["average"]))
         state = Checkpoint.fresh(network)
         state.average.load_state_dict(content["average"])
-    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError, OSError, TypeError, ValueError) as error:
+    except Exception as error:  # of foreign bytes, the unpickler fails in every way there is, assertions among them
         detail = " ".join(str(error).split())[:200]
         raise ModelError(f"{path}: not a checkpoint of this version ({detail}); move it away to start anew") from error
     state.step, state.minutes = content["step"], content["minutes"]
     state.skipped, state.best_score = content["skipped"], content["best_score"]
     state.optimiser_state = content.get("optimiser")
+    for name in ("recipe", "stage", "stage_steps", "stage_minutes", "random"):  # not in checkpoints before recipes
+        setattr(state, name, content.get(name, getattr(state, name)))
     return state

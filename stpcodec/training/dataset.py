@@ -93,6 +93,27 @@ class ClipDataset:
         return (*(np.ascontiguousarray(plane) for plane in planes), np.ascontiguousarray(field))  # type: ignore[return-value]
 
 
+class MixedLengths:
+    """Sequences in chunks of `frames` frames, and of one frame: both are coded by one network, in different clips.
+
+    Of equal length: `chunks` chunks of `frames`, or frames times as many of one. Raises InputError like ClipDataset.
+    """
+
+    LONG_SHARE = 0.6
+    """Of the sequences in long chunks. A choice; not measured."""
+
+    def __init__(self, clips: list[Path], *, frames: int, crop: int, chunks: int, seed: int):
+        self.frames = frames
+        self.long = ClipDataset(clips, frames=frames, crop=crop, chunks=chunks, seed=seed)
+        self.short = ClipDataset(clips, frames=1, crop=crop, chunks=chunks * frames, seed=seed + 1)
+        self.random = self.long.random
+
+    def sequences(self, batch: int, chunks: int, device: torch.device) -> Sequence:
+        if self.random.random() < self.LONG_SHARE:
+            return self.long.sequences(batch, chunks, device)
+        return self.short.sequences(batch, chunks * self.frames, device)
+
+
 class PictureDataset:
     """Random crops of single frames and photographs, for the intra network."""
 

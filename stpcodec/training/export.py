@@ -35,7 +35,7 @@ from stpcodec.model.picture_motion import PictureMotion
 from stpcodec.model.planes import Planes
 from stpcodec.model.prior import IntegerLayer, power_of_two
 from stpcodec.model.rates import INTRA_BONUS, depth_bonus, lagrange_lambda
-from stpcodec.training.dataset import ClipDataset, PictureDataset
+from stpcodec.training.dataset import ClipDataset, MixedLengths, PictureDataset
 from stpcodec.training.loss import Coded, code_chunk
 from stpcodec.training.motion_cache import planes_of, search_chunk
 from stpcodec.training.step import picture_context
@@ -95,7 +95,7 @@ def _integers(observed: Tensor, expected: Tensor, weight: float) -> Tensor:
 
 @torch.no_grad()
 def count_symbols(
-    network: StpNetwork, clips: ClipDataset, pictures: PictureDataset, *,
+    network: StpNetwork, clips: ClipDataset | MixedLengths, pictures: PictureDataset, *,
     chunks: int, batches: int, device: torch.device,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Runs the codec's loop over random crops, sequences of `chunks`; the y and z tables of both networks."""
@@ -112,11 +112,12 @@ def count_symbols(
         coded = code_chunk(network.intra, pack_frames(sequence.frame(0), 1), bonus, None, None)
         counters["intra"].add(coded)
         last: _Reference = unpack_frames(coded.packed, 1).clamp(), None
-        for chunk in range(chunks):
+        length = sequence.chunk_frames
+        for chunk in range(sequence.fields.shape[1]):
             done = {0: last}
-            for number, picture in enumerate(coding_order(clips.frames)):
-                target = sequence.frame(chunk * clips.frames + picture.position)
-                at = (quality + depth_bonus(clips.frames, picture.depth)).clamp(1, 100)
+            for number, picture in enumerate(coding_order(length)):
+                target = sequence.frame(chunk * length + picture.position)
+                at = (quality + depth_bonus(length, picture.depth)).clamp(1, 100)
                 references = [done[position][0] for position in picture.references]
                 previous = done[picture.guide][1]
                 context = picture_context(network.inter, target, references, sequence.fields[:, chunk, number], at)
@@ -125,7 +126,7 @@ def count_symbols(
                 )
                 counters["inter"].add(coded, None if previous is None else previous.z)
                 done[picture.position] = unpack_frames(coded.packed, 1).clamp(), coded
-            last = done[clips.frames]
+            last = done[length]
     result = {}
     for name, counter in counters.items():
         result[f"tables.{name}.y"], result[f"tables.{name}.z"] = counter.tables()
@@ -138,7 +139,10 @@ _Reference = tuple[Planes, Coded | None]
 
 @torch.no_grad()
 def count_motion(clips: list[Path], frames: int, *, rounds: int = 2, limit: int = 60) -> MotionTables:
-    """Searches the first frames of some clips, counts residuals, and searches again with the costs so found."""
+    """Searches the first frames of some clips, counts residuals, and searches again with the costs so found.
+
+    Chunks of `frames` frames, and in every second clip of one.
+    """
     tables = initial_tables()
     step = max(1, len(clips) // limit)
     for _ in range(rounds):
@@ -148,9 +152,9 @@ def count_motion(clips: list[Path], frames: int, *, rounds: int = 2, limit: int 
             array = np.load(clip, mmap_mode="r")
             quality = torch.tensor(10.0 + 80.0 * (number % 9) / 8)
             lagrangian = 1.0 / (float(lagrange_lambda(quality)) * 255**2)
-            before = None
-            for start in range(0, min(len(array) - frames, MOTION_FRAMES), frames):
-                window = planes_of(array, start, start + frames + 1)
+            before, length = None, 1 if number % 2 else frames
+            for start in range(0, min(len(array) - length, MOTION_FRAMES), length):
+                window = planes_of(array, start, start + length + 1)
                 found = search_chunk(window, tables, lagrangian, before)
                 for motion in found:
                     count_picture(counts, blend, motion, window.height, window.width)

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from stpcodec.training.precision import bfloat16_is_fast
+
 LINEAR_RATE = 0.1
 """The linear path starts at its optimum: steps fit for random weights would shake it to pieces."""
 MUON_RATE = 10.0
@@ -22,19 +24,11 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 
 
-def fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 products are faster there. A CPU without instructions for them takes 10 to 100 times as long
-    as in float32 (measured on one with AVX2 alone)."""
-    if device.type == "cpu":
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.cpu._is_avx512_bf16_supported()
-    return True
-
-
 def orthogonalise(matrices: Tensor) -> Tensor:
     """``[N, m, n]`` to the nearest (semi-)orthogonal matrices, roughly: singular values within 0.7..1.2."""
     a, b, c = _COEFFICIENTS
     transposed = matrices.shape[1] > matrices.shape[2]
-    dtype = torch.bfloat16 if fast_bfloat16(matrices.device) else torch.float32
+    dtype = torch.bfloat16 if bfloat16_is_fast(matrices.device) else torch.float32
     x = (matrices.mT if transposed else matrices).to(dtype)
     x = x / (x.flatten(1).float().norm(dim=1).clamp(min=1e-12)[:, None, None]).to(x.dtype)
     for _ in range(_ITERATIONS):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import fcntl
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,20 +20,32 @@ from stpcodec.model.planes import Planes
 from stpcodec.model.zoo import load_network
 from stpcodec.training.cache import ensure_cached, find_media
 from stpcodec.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from stpcodec.training.dataset import ClipDataset, PictureDataset
+from stpcodec.training.dataset import ClipDataset, MixedLengths, PictureDataset
 from stpcodec.training.export import count_motion, count_symbols, export_weights
 from stpcodec.training.initialise import start_linear
+from stpcodec.training.jitter import jittered, jittered_pictures
+from stpcodec.training.model_card import CardFacts, write_card
 from stpcodec.training.motion_cache import ensure_motion
-from stpcodec.training.optimiser import fast_bfloat16
+from stpcodec.training.random_state import random_state, restore_random_state
+from stpcodec.training.recipe import Recipe
+from stpcodec.training.run_log import NAME as LOG_NAME
+from stpcodec.training.run_log import append_rows
+from stpcodec.training.run_record import read_record, record_of, write_record
 from stpcodec.training.step import sequence_loss
-from stpcodec.training.validate import validate, validation_batch
+from stpcodec.training.validate import HeldOut, validation_batch
 
 VALIDATION_CROP = 256
+CHUNK_FRAMES = 4
+"""Frames of the chunks that networks learn on, beside chunks of one: the encoder makes 1, 2, 4 or 8 of them."""
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What a run is made of. Times in minutes, sizes in luma samples."""
+    """What a run is made of. Times in minutes, sizes in luma samples.
+
+    recipe: its stages set some of the options, and share the minutes; a run continues in the stage it was in until
+    its minutes are over. Without one, every call trains for so many minutes. jitter: of brightness and contrast.
+    """
 
     minutes: float
     run: Path
@@ -52,16 +63,12 @@ class TrainOptions:
     part: str = "both"
     start: str = "linear"
     validate_minutes: float = 5.0
-    chunk_frames: int = 4
-    bf16: bool | None = None
+    bf16: bool = True
     seed: int = 0
     count_batches: int = 150
-
-    @property
-    def dtype(self) -> torch.dtype | None:
-        """What the networks run in, None for float32."""
-        use = fast_bfloat16(self.device) if self.bf16 is None else self.bf16
-        return torch.bfloat16 if use else None
+    rate_weight: float = 1.0
+    jitter: float = 0.0
+    recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
         if not self.minutes > 0:
@@ -75,24 +82,42 @@ class TrainOptions:
                 f"--batch {self.batch} --chunks {self.chunks} --lead {self.lead} --pictures {self.pictures}: "
                 f"a step needs at least one sequence of one chunk"
             )
+        if not 0 <= self.jitter <= 0.5:
+            raise UsageError(f"--jitter is {self.jitter}; give a number from 0 (none) to 0.5")
+
+    def stages(self) -> list[TrainOptions]:
+        """The options of every stage, with the minutes that it lasts."""
+        if self.recipe is None:
+            return [self]
+        return [replace(self, minutes=self.minutes * part.share, **part.options) for part in self.recipe.stages]
 
 
 def train_and_export(
     folders: list[Path], validation: list[Path], options: TrainOptions, *,
     say: Callable[[str], None] = print, poll: Callable[[], None] = lambda: None,
 ) -> Path:  # fmt: skip
-    """`train`, then the best weights with counted tables as a safetensors file in options.run; returns its path."""
+    """`train`, then the best weights with counted tables and a model card in options.run; returns the weights' path."""
     best = train(folders, validation, options, say=say, poll=poll)
     state = load_checkpoint(best, options.device)
     if state is None:
         raise ModelError(f"{best}: the run left no best checkpoint; train for longer")
-    clips = _prepare(folders, options, say)
-    network, frames = state.average.eval(), options.chunk_frames
+    weights = export_average(state, prepare(folders, options.cache, say), options, options.run)
+    write_card(weights, CardFacts.of_run(state, options.run))
+    return weights
+
+
+def export_average(state: Checkpoint, clips: list[Path], options: TrainOptions, folder: Path) -> Path:
+    """The averaged weights with tables counted on prepared clips, as a weights file in `folder`; returns its path.
+
+    The same checkpoint, clips and options give the same file (on one machine). Raises ModelError, see export_weights.
+    """
+    torch.manual_seed(options.seed)
+    network, frames = state.average.eval(), CHUNK_FRAMES
     chunks = min(2, options.chunks)
-    data = ClipDataset(clips, frames=frames, crop=options.crop, chunks=chunks, seed=options.seed + 7)
+    data = MixedLengths(clips, frames=frames, crop=options.crop, chunks=chunks, seed=options.seed + 7)
     pictures = PictureDataset(clips, crop=options.crop, seed=options.seed + 8)
     tables = count_symbols(network, data, pictures, chunks=chunks, batches=options.count_batches, device=options.device)
-    return export_weights(network, tables, count_motion(data.clips, frames), options.run)
+    return export_weights(network, tables, count_motion(data.long.clips, frames), folder)
 
 
 def train(
@@ -107,12 +132,12 @@ def train(
     """
     torch.manual_seed(options.seed)
     options.run.mkdir(parents=True, exist_ok=True)
-    with _only_run(options.run):
+    with only_run(options.run):
         return _train(folders, validation, options, say, poll)
 
 
 @contextlib.contextmanager
-def _only_run(run: Path) -> Iterator[None]:
+def only_run(run: Path) -> Iterator[None]:
     """Two processes in one run folder would write over each other's checkpoints: the second is refused."""
     with (run / "lock").open("w") as file:
         try:
@@ -126,25 +151,57 @@ def _train(
     folders: list[Path], validation: list[Path], options: TrainOptions,
     say: Callable[[str], None], poll: Callable[[], None],
 ) -> Path:  # fmt: skip
-    clips, validation_clips = (_prepare(paths, options, say) for paths in (folders, validation))
+    clips, validation_clips = (prepare(paths, options.cache, say) for paths in (folders, validation))
     overlap = set(clips) & set(validation_clips)
     if overlap:
         raise InputError(f"{overlap.pop().name}: is in both the training and the validation folder; separate them")
-    frames = options.chunk_frames
+    record = record_of(options, folders, validation, len(clips), len(validation_clips))
+    write_record(options.run, record.joined(read_record(options.run)))
+    return train_clips(clips, hold_out(validation_clips, options.stages()[-1]), options, say=say, poll=poll)
+
+
+def train_clips(
+    clips: list[Path], held_out: HeldOut, options: TrainOptions, *,
+    say: Callable[[str], None], poll: Callable[[], None], bar: float = math.inf,
+) -> Path:  # fmt: skip
+    """`train` on prepared clips, in a run folder that is ours. bar: a new run's best.pt has to score better than this.
+
+    Raises UsageError when the run was begun with another recipe.
+    """
     state = load_checkpoint(options.run / "last.pt", options.device)
-    seed = options.seed + (state.step if state else 0)
-    data = ClipDataset(clips, frames=frames, crop=options.crop, chunks=options.lead + options.chunks, seed=seed)
-    pictures = PictureDataset(clips, crop=options.crop, seed=seed + 1)
-    held_out = _held_out(validation_clips, frames, options)
-    held_batch = validation_batch(
-        held_out, min(8, 2 * len(held_out.clips)), options.lead + options.chunks, options.device
-    )  # fmt: skip
-    if state is None:
-        state = Checkpoint.fresh(_starting_network(data, pictures, options, say))
-    else:
+    if state is not None:
         say(f"continuing {options.run} at step {state.step}, best validation score {state.best_score:.4f}")
-    _loop(state, data, pictures, held_batch, options, say, poll)
+        _continue(state, options)
+    stages = options.stages()
+    for number in range(state.stage if state else 0, len(stages)):
+        stage, seed = stages[number], options.seed + (state.step if state else 0)
+        needed = stage.lead + stage.chunks
+        data = MixedLengths(clips, frames=CHUNK_FRAMES, crop=stage.crop, chunks=needed, seed=seed)
+        pictures = PictureDataset(clips, crop=stage.crop, seed=seed + 1)
+        if state is None:
+            state = Checkpoint.fresh(_starting_network(data.long, pictures, options, say))
+            state.best_score = bar
+            _continue(state, options)
+        if number != state.stage:
+            state.enter(number)
+        if options.recipe is not None:
+            left = max(0.0, stage.minutes - state.stage_minutes)
+            say(f"stage {number + 1} of {len(stages)}, {options.recipe.stages[number].name}: {left:.1f} min left")
+        if state.stage_minutes < stage.minutes:
+            _loop(state, data, pictures, held_out, stage, say, poll)
     return options.run / "best.pt"
+
+
+def _continue(state: Checkpoint, options: TrainOptions) -> None:
+    """With a recipe, the stage goes on; without one, minutes are counted from now."""
+    identity = options.recipe.identity if options.recipe else ""
+    if state.recipe not in ("", identity):
+        raise UsageError(
+            f"--run {options.run}: was begun with the recipe {state.recipe}, now it is {identity or 'none'}; give that "
+            f"recipe, or another --run with --start {options.run / 'last.pt'}"
+        )
+    if not state.recipe:
+        state.recipe, state.stage_steps, state.stage_minutes = identity, 0, 0.0
 
 
 def _starting_network(
@@ -160,7 +217,7 @@ def _starting_network(
         given.requires_grad_(True)
     elif options.start != "linear":
         given = load_network(options.start).to(options.device)
-    if given is not None and given.config == STP_S:
+    if given is not None and replace(given.config, name=STP_S.name) == STP_S:
         say(f"starting from {options.start}")
         return given
     network = StpNetwork(STP_S).to(options.device)
@@ -175,31 +232,39 @@ def _starting_network(
     return network
 
 
-def _held_out(clips: list[Path], frames: int, options: TrainOptions) -> ClipDataset:
+def hold_out(clips: list[Path], options: TrainOptions) -> HeldOut:
     """Crops for validation: large ones, or of the training's size where no video is that large."""
-    chunks = options.lead + options.chunks
+    chunks, frames = options.lead + options.chunks, CHUNK_FRAMES
     try:
-        return ClipDataset(clips, frames=frames, crop=VALIDATION_CROP, chunks=chunks, seed=0)
+        data = ClipDataset(clips, frames=frames, crop=VALIDATION_CROP, chunks=chunks, seed=0)
     except InputError:
-        return ClipDataset(clips, frames=frames, crop=options.crop, chunks=chunks, seed=0)
+        data = ClipDataset(clips, frames=frames, crop=options.crop, chunks=chunks, seed=0)
+    sequence = validation_batch(data, min(8, 2 * len(data.clips)), chunks, options.device)
+    return HeldOut(sequence, options.chunks, options.lead, torch.bfloat16 if options.bf16 else None)
 
 
-def _prepare(folders: list[Path], options: TrainOptions, say: Callable[[str], None]) -> list[Path]:
+def prepare(folders: list[Path], cache: Path, say: Callable[[str], None]) -> list[Path]:
     """Caches planes and motion of everything readable; says what was left out."""
     media = find_media(folders)
     clips = []
     for number, source in enumerate(media):
-        clip = ensure_cached(source, options.cache)
+        clip = ensure_cached(source, cache)
         if clip is None:
             say(f"{source}: left out (unreadable, or under 64×64)")
             continue
-        ensure_motion(clip, options.chunk_frames, initial_tables())
+        prepare_motion(clip)
         clips.append(clip)
         if number % 50 == 49:
             say(f"prepared {number + 1} of {len(media)} files")
     if not clips:
         raise InputError(f"{folders[0]}: none of its {len(media)} files can be used for training")
     return clips
+
+
+def prepare_motion(clip: Path) -> None:
+    """Searches the motion of a cached clip, as the networks that are trained here need it."""
+    for frames in (1, CHUNK_FRAMES):
+        ensure_motion(clip, frames, initial_tables())
 
 
 def _rate(options: TrainOptions, step: int, progress: float) -> float:
@@ -209,31 +274,40 @@ def _rate(options: TrainOptions, step: int, progress: float) -> float:
     return options.learning_rate * warm * (options.final_rate + (1 - options.final_rate) * cosine)
 
 
-def _loop(state: Checkpoint, data: ClipDataset, pictures: PictureDataset, held_batch, options, say, poll) -> None:  # type: ignore[no-untyped-def]
+def _loop(state: Checkpoint, data: MixedLengths, pictures: PictureDataset, held_out, options, say, poll) -> None:  # type: ignore[no-untyped-def]
     device, network = options.device, state.network
-    dtype = options.dtype
+    dtype = torch.bfloat16 if options.bf16 else None
     optimiser = state.optimiser(options.learning_rate)
     begin = last_validation = time.monotonic()
     window: dict[str, list[float]] = {}
-    start_step, start_minutes = state.step, state.minutes
-    with _log(options.run / "log.csv") as log, _saved_however_it_ends(options.run / "last.pt", state, optimiser):
-        while (elapsed := (time.monotonic() - begin) / 60) < options.minutes:
-            state.minutes = start_minutes + elapsed
+    start_step, before = state.step, state.stage_minutes
+    earlier_minutes = state.minutes - before
+    generators = (data.random, pictures.random)
+    if state.random is not None:
+        restore_random_state(state.random, device, *generators)
+    state.random = random_state(device, *generators)
+    with append_rows(options.run / LOG_NAME) as log, _saved_however_it_ends(options.run / "last.pt", state, optimiser):
+        while (elapsed := before + (time.monotonic() - begin) / 60) < options.minutes:
+            state.stage_minutes, state.minutes = elapsed, earlier_minutes + elapsed
             poll()
             for group in optimiser.param_groups:
-                group["lr"] = group["scale"] * _rate(options, state.step - start_step, elapsed / options.minutes)
+                group["lr"] = group["scale"] * _rate(options, state.stage_steps, elapsed / options.minutes)
             chunks = 0 if options.part == "intra" else options.chunks
             lead = int(data.random.integers(options.lead + 1)) if chunks else 0
-            sequence = data.sequences(options.batch, lead + chunks, device)
+            sequence = jittered(data.sequences(options.batch, lead + chunks, device), options.jitter)
             extra: Planes | None = (
                 pictures.pictures(options.pictures, device) if options.pictures and options.part != "inter" else None
             )
+            if extra is not None:
+                extra = jittered_pictures(extra, options.jitter)
             quality = 1 + 99 * torch.rand(options.batch, device=device)
             bonus = 32 * torch.rand(options.batch, device=device)
+            # Chunks are counted in long ones.
+            ratio = data.frames // sequence.chunk_frames
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is not None):
                 losses = sequence_loss(
-                    network, sequence, extra, quality, chunks=chunks, cascade=options.cascade,
-                    rate_weight=1.0, intra_bonus=bonus, part=options.part, vary=True, lead=lead,
+                    network, sequence, extra, quality, chunks=chunks * ratio, cascade=options.cascade,
+                    rate_weight=options.rate_weight, intra_bonus=bonus, part=options.part, vary=True, lead=lead * ratio,
                 )  # fmt: skip
             optimiser.zero_grad(set_to_none=True)
             losses.loss.backward()
@@ -247,24 +321,25 @@ def _loop(state: Checkpoint, data: ClipDataset, pictures: PictureDataset, held_b
                 state.update_average()
             else:
                 state.skipped += 1
-            state.step += 1
+            state.step, state.stage_steps = state.step + 1, state.stage_steps + 1
+            state.random = random_state(device, *generators)
             for key, value in {"loss": float(losses.loss.detach()), "norm": float(norm), **losses.figures}.items():
                 window.setdefault(key, []).append(value)
             due = (time.monotonic() - last_validation) / 60 >= options.validate_minutes
             if due or state.step == start_step + 1:
                 last_validation = time.monotonic()
-                _validate_and_save(state, optimiser, held_batch, options, log, window, elapsed, say)
+                _validate_and_save(state, optimiser, held_out, options, log, window, elapsed, say)
                 window = {}
-        state.minutes = start_minutes + elapsed
-        _validate_and_save(state, optimiser, held_batch, options, log, window, elapsed, say)
+        state.stage_minutes, state.minutes = elapsed, earlier_minutes + elapsed
+        _validate_and_save(state, optimiser, held_out, options, log, window, elapsed, say)
+    state.optimiser_state = optimiser.state_dict()  # the next stage's begins with it
 
 
-def _validate_and_save(state, optimiser, held_batch, options, log, window, elapsed, say) -> None:  # type: ignore[no-untyped-def]
-    dtype = options.dtype
-    result = validate(state.average, held_batch, options.chunks, dtype, lead=options.lead)
+def _validate_and_save(state, optimiser, held_out, options, log, window, elapsed, say) -> None:  # type: ignore[no-untyped-def]
+    result = held_out.validate(state.average)
     train_figures = {key: sum(values) / len(values) for key, values in window.items()}
-    row = {"step": state.step, "minutes": state.minutes, "skipped": state.skipped, "score": result.score}
-    log({**row, **{f"train_{k}": v for k, v in train_figures.items()}, **result.figures})
+    row = {"step": state.step, "minutes": state.minutes, "stage": state.stage, "skipped": state.skipped}
+    log({**row, "score": result.score, **{f"train_{k}": v for k, v in train_figures.items()}, **result.figures})
     better = result.score < state.best_score
     if better:
         state.best_score = result.score
@@ -285,22 +360,3 @@ def _saved_however_it_ends(path: Path, state: Checkpoint, optimiser: torch.optim
     except BaseException:
         save_checkpoint(path, state, optimiser=optimiser)
         raise
-
-
-@contextlib.contextmanager
-def _log(path: Path) -> Iterator[Callable[[dict[str, float]], None]]:
-    """Appends rows to a CSV whose columns are those of the first row ever written."""
-    with path.open("a+", newline="") as file:
-        file.seek(0)
-        header = file.readline().strip()
-        columns = header.split(",") if header else []
-
-        def write(row: dict[str, float]) -> None:
-            nonlocal columns
-            if not columns:
-                columns = list(row)
-                csv.writer(file).writerow(columns)
-            csv.writer(file).writerow(f"{row[c]:.6g}" if c in row else "" for c in columns)
-            file.flush()
-
-        yield write

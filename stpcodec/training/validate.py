@@ -25,6 +25,19 @@ class Validation:
     figures: dict[str, float]
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """What every validation of a run looks at, whatever stage it is in: scores are comparable only so."""
+
+    sequence: Sequence
+    chunks: int
+    lead: int
+    autocast: torch.dtype | None
+
+    def validate(self, network: StpNetwork) -> Validation:
+        return validate(network, self.sequence, self.chunks, self.autocast, lead=self.lead)
+
+
 def validation_batch(dataset: ClipDataset, batch: int, chunks: int, device: torch.device) -> Sequence:
     """The same crops at every call: a fresh generator of fixed seed."""
     dataset.random = np.random.default_rng(0)

@@ -97,7 +97,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"stpcodec {__version__}\n"
 
 
-@pytest.mark.parametrize("verb", ["encode", "decode", "info", "verify", "bench", "train"])
+@pytest.mark.parametrize(
+    "verb", ["encode", "decode", "info", "verify", "bench", "train", "train-plot", "export", "finetune"]
+)
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run([verb, "--help"]) == 0
     assert verb in capsys.readouterr().out

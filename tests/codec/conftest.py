@@ -18,7 +18,9 @@ def fake_codec(monkeypatch: pytest.MonkeyPatch) -> FakeChunkCodec:
 
     codec = FakeChunkCodec()
 
-    def load_codec(model: str | None, *, sha256: str | None = None, device: str = "auto") -> models.LoadedCodec:
+    def load_codec(
+        model: str | None, *, sha256: str | None = None, device: str = "auto", model_dir: object = None
+    ) -> models.LoadedCodec:
         if sha256 is not None and sha256 != FAKE_SHA256:
             raise ModelError(f"weights {sha256[:8]} are not here; install the version that has them")
         return models.LoadedCodec(codec, torch.device("cpu"), "fake", FAKE_SHA256)  # type: ignore[arg-type]

@@ -105,6 +105,8 @@ class Evil:
 def _write(path: Path, kind: str) -> None:
     if kind == "text":
         path.write_text("not a checkpoint")
+    elif kind == "table":
+        path.write_text("step,minutes,score\n1,0.5,-1\n")
     elif kind == "empty":
         path.write_bytes(b"")
     elif kind == "cut":
@@ -126,7 +128,9 @@ def _write(path: Path, kind: str) -> None:
         torch.save(content, path)
 
 
-@pytest.mark.parametrize("kind", ["text", "empty", "cut", "code", "pickle", "other content", "list", "other sizes"])
+@pytest.mark.parametrize(
+    "kind", ["text", "table", "empty", "cut", "code", "pickle", "other content", "list", "other sizes"]
+)
 def test_files_that_are_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.chdir(tmp_path)
     _write(tmp_path / "last.pt", kind)

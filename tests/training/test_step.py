@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -169,7 +168,9 @@ def test_every_picture_is_predicted_from_what_was_decoded(sequence: Sequence, mo
     coded: list[tuple[torch.Tensor | None, Coded]] = []
     original_context, original_code = step.picture_context, step.code_chunk
 
-    def context(network: object, target: object, references: list[Planes], fields: torch.Tensor, *rest: object) -> Any:
+    def context(
+        network: object, target: object, references: list[Planes], fields: torch.Tensor, *rest: object
+    ) -> object:  # fmt: skip
         given.append((references, fields))
         return original_context(network, target, references, fields, *rest)  # type: ignore[arg-type]
 

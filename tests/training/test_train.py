@@ -6,7 +6,6 @@ import csv
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,48 +17,10 @@ from stpcodec.model.zoo import load_model, load_network
 from stpcodec.training import train as module
 from stpcodec.training.checkpoint import Checkpoint, load_checkpoint
 from stpcodec.training.train import TrainOptions, train, train_and_export
-from tests.tiny_model import TINY, moving_planes
-from tests.training.material import write_clip
+from tests.tiny_model import moving_planes
+from tests.training.material import TINY_TWO, write_clip
 
 CPU = torch.device("cpu")
-
-
-class Clock:
-    """`time.monotonic` that gains ten seconds a call: a step asks twice, so a minute is three steps."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        self.seconds += 10.0
-        return self.seconds
-
-
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run of the real model with the tiny one's sizes, a clock of its own, and a short linear start."""
-    original = module.start_linear
-    monkeypatch.setattr(module, "STP_S", TINY)
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=Clock()))
-    monkeypatch.setattr(module, "start_linear", lambda *a, batches, device: original(*a, batches=1, device=device))
-
-
-@pytest.fixture(scope="session")
-def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("videos")
-    write_clip(folder / "train/a.mp4", height=80, width=112, seed=0)
-    write_clip(folder / "train/b.mp4", height=96, width=64, dx=-1, seed=10)
-    (folder / "train/broken.mp4").write_text("not a video")
-    write_clip(folder / "held-out/c.mp4", height=64, width=80, seed=20)
-    return folder
-
-
-@pytest.fixture
-def options(tmp_path: Path, videos: Path) -> TrainOptions:
-    return TrainOptions(
-        minutes=1.0, run=tmp_path / "run", cache=videos / "cache", device=CPU, batch=2, pictures=1, crop=64, chunks=2,
-        chunk_frames=2, bf16=False, count_batches=1, warmup_steps=1,
-    )  # fmt: skip
 
 
 def run(
@@ -85,7 +46,7 @@ def rows(options: TrainOptions) -> list[dict[str, str]]:
 def test_from_videos_to_weights_that_code(videos: Path, options: TrainOptions, tmp_path: Path) -> None:
     weights, said = run(videos, options, export=True)
     assert weights.parent == options.run
-    assert weights.name.startswith("tiny-")
+    assert weights.name.startswith("tiny-two-")
     assert any("broken.mp4: left out" in line for line in said)
     assert any(line.startswith("linear start keeps") for line in said)
     state = state_of(options)
@@ -102,8 +63,7 @@ def test_from_videos_to_weights_that_code(videos: Path, options: TrainOptions, t
         found = codec.decode_latents(
             encoded.streams, frame_count=len(part), height=48, width=80, quality=60, previous=previous
         )
-        for one, other in zip(found.pictures, encoded.latents.pictures, strict=True):
-            assert torch.equal(one.y, other.y)
+        assert torch.equal(found.y, encoded.latents.y)
         history = encoded.history
     target = tmp_path / "out.stp"
     stpcodec.encode(videos / "train/a.mp4", target, model=str(weights), device="cpu", verify=True)
@@ -204,8 +164,8 @@ def test_starting_from_another_architecture_takes_the_parts_that_fit(
     weights, _ = run(videos, replace(options, minutes=0.5), export=True)
     given = load_network(str(weights)) if kind == "weights" else state_of(options, "best.pt").average
     start = weights if kind == "weights" else options.run / "best.pt"
-    changed = replace(getattr(TINY, other), latents=20)
-    config = replace(TINY, **{other: changed})  # type: ignore[arg-type]
+    changed = replace(getattr(TINY_TWO, other), latents=20)
+    config = replace(TINY_TWO, **{other: changed})  # type: ignore[arg-type]
     monkeypatch.setattr(module, "STP_S", config)
     linear = replace(options, run=tmp_path / "linear", minutes=NO_STEP)
     second = replace(linear, run=tmp_path / "second", start=str(start))
@@ -229,8 +189,8 @@ def test_starting_from_another_architecture_takes_the_parts_that_fit(
 def test_starting_where_nothing_fits_is_a_linear_start(
     videos: Path, options: TrainOptions, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parts = {part: replace(getattr(TINY, part), latents=20) for part in ("intra", "inter")}
-    monkeypatch.setattr(module, "STP_S", replace(TINY, **parts))  # type: ignore[arg-type]
+    parts = {part: replace(getattr(TINY_TWO, part), latents=20) for part in ("intra", "inter")}
+    monkeypatch.setattr(module, "STP_S", replace(TINY_TWO, **parts))  # type: ignore[arg-type]
     _, said = run(videos, replace(options, minutes=NO_STEP, start=str(tiny_weights)))
     assert any(line.startswith("linear start keeps") for line in said)
     assert not any(str(tiny_weights) in line for line in said)
@@ -350,7 +310,7 @@ def test_short_videos_train_with_fewer_chunks(options: TrainOptions, tmp_path: P
         [tmp_path / "short"], [tmp_path / "short-held-out"], replace(options, chunks=1, cache=tmp_path / "cache"),
         say=lambda line: None,
     )  # fmt: skip
-    assert load_model(weights, device=CPU).name == "tiny"
+    assert load_model(weights, device=CPU).name == "tiny-two"
 
 
 @pytest.mark.parametrize(
@@ -365,17 +325,6 @@ def test_short_videos_train_with_fewer_chunks(options: TrainOptions, tmp_path: P
 def test_options_that_are_refused(options: TrainOptions, change: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         replace(options, **change)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("bf16", "fast", "expected"),
-    [(None, True, torch.bfloat16), (None, False, None), (True, False, torch.bfloat16), (False, True, None)],
-)
-def test_bfloat16_where_it_is_fast_unless_told(
-    options: TrainOptions, bf16: bool | None, fast: bool, expected: torch.dtype | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "fast_bfloat16", lambda device: fast)
-    assert replace(options, bf16=bf16).dtype is expected
 
 
 def test_the_rate_warms_up_and_falls(options: TrainOptions) -> None:
