@@ -15,7 +15,8 @@ PATCH_AREA = 4 * LUMA_AND_CHROMA
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """One transform pair with its prior: `frames` coded together, widths and depths, see network.py."""
+    """One transform pair with its prior: `frames` coded together (1: learned models code picture by picture), widths
+    and depths, see network.py."""
 
     frames: int
     latents: int
@@ -33,7 +34,7 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            smallest, largest = (0, 64) if name.endswith("depth") else (1, 16 if name == "frames" else 4096)
+            smallest, largest = (0, 64) if name.endswith("depth") else (1, 1 if name == "frames" else 4096)
             if not isinstance(value, int) or not smallest <= value <= largest:
                 raise ModelError(
                     f"model configuration: {name} is {value!r}, expected an integer from {smallest} to {largest}"

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from stpcodec.codec.chunk import ChunkCodec
 from stpcodec.codec.samples import to_planes
 from stpcodec.codec.tiling import OVERLAP, TiledCodec, choose_tile
 from stpcodec.errors import CorruptFile, UsageError
 from stpcodec.model.planes import Planes
+from stpcodec.model.zoo import load_model
 from stpcodec.video.frames import Frame
 from tests.codec.clips import pictures
 from tests.codec.fake_codec import FakeChunkCodec
+from tests.tiny_model import moving_planes
 
 
 def test_small_frames_are_not_tiled() -> None:
@@ -64,3 +69,56 @@ def test_streams_that_cannot_be_shared_out_are_corrupt() -> None:
     codec = TiledCodec(FakeChunkCodec(), height=192, width=320, tile=128, overlap=64, quality=100)  # type: ignore[arg-type]
     with pytest.raises(CorruptFile, match="tiles"):
         codec.decode_latents((b"",) * (len(codec.tiles) + 1), frame_count=1, previous=None)
+
+
+@pytest.fixture(scope="module")
+def learned(tiny_weights: Path) -> TiledCodec:
+    """Two rows of three tiles, with pictures between two references in each."""
+    codec = ChunkCodec(load_model(tiny_weights, device=torch.device("cpu")))
+    return TiledCodec(codec, height=80, width=128, tile=64, overlap=16, quality=60)
+
+
+def test_tiles_of_pictures_between_two_references(learned: TiledCodec) -> None:
+    """Every tile is a chunk of its own, with its own references: decoded as encoded, and as if it stood alone."""
+    frames = moving_planes(6, 80, 128, dy=1, dx=3)
+    first, _, histories = learned.encode(frames[:1], None)
+    streams, sent, after = learned.encode(frames[1:], histories)
+    tiles = learned.tiles
+    assert len(tiles) == 6
+    assert len(streams) == 6 * len(tiles), "heads and five pictures each"
+    intra = learned.decode_latents(first, frame_count=1, previous=None)
+    inter = learned.decode_latents(streams, frame_count=5, previous=intra)
+    _, states = learned.synthesise(intra, None)
+    planes, ends = learned.synthesise(inter, states)
+    assert planes.y.shape == (5, 80, 128)
+    for number, (tile, found) in enumerate(zip(tiles, inter, strict=True)):
+        assert found.tile == tile
+        assert len(found.latents.pictures) == 5
+        for one, other in zip(found.latents.pictures, sent[number].pictures, strict=True):
+            assert one.first_frame == other.first_frame
+            for name, array in one.arrays().items():
+                assert (array == other.arrays()[name]).all(), (number, name)
+        assert torch.equal(ends[number].reference.y, after[number].reference.y)
+    tile, number = tiles[4], 4
+    window = Planes(
+        frames.y[:, tile.y : tile.y + tile.height, tile.x : tile.x + tile.width],
+        *(
+            plane[:, tile.y // 2 : (tile.y + tile.height) // 2, tile.x // 2 : (tile.x + tile.width) // 2]
+            for plane in (frames.u, frames.v)
+        ),
+    )
+    history = learned.codec.encode(window[:1], quality=60, history=None).history
+    alone = learned.codec.encode(window[1:], quality=60, history=history)
+    assert alone.streams == streams[6 * number : 6 * number + 6]
+
+
+@pytest.mark.parametrize("change", [1, -1, 6, -6])
+def test_tiles_with_a_picture_too_many_or_too_few(learned: TiledCodec, change: int) -> None:
+    """Whether or not the streams can be shared out evenly."""
+    frames = moving_planes(3, 80, 128)
+    first, _, histories = learned.encode(frames[:1], None)
+    streams, _, _ = learned.encode(frames[1:], histories)
+    intra = learned.decode_latents(first, frame_count=1, previous=None)
+    wrong = (*streams, *streams[:change]) if change > 0 else streams[:change]
+    with pytest.raises(CorruptFile, match="streams"):
+        learned.decode_latents(wrong, frame_count=2, previous=intra)

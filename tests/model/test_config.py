@@ -20,7 +20,7 @@ def test_json_round_trip(config: ModelConfig) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"frames": 0}, {"frames": 17}, {"width": 0}, {"latents": 4097}, {"hyper": -1}, {"prior_depth": 65},
+        {"frames": 0}, {"frames": 4}, {"width": 0}, {"latents": 4097}, {"hyper": -1}, {"prior_depth": 65},
         {"prior_steps": 3}, {"width": 12.5}, {"width": "128"}, {"width": None},
     ],
     ids=str,

@@ -197,6 +197,17 @@ def test_a_configuration_of_another_size(tmp_path: Path, tiny_weights: Path) -> 
         load_model(path, device=CPU)
 
 
+def test_a_model_of_chunks_coded_jointly(tmp_path: Path, tiny_weights: Path) -> None:
+    """Weights from before there were pictures between two references: refused when loaded, not in the first chunk."""
+    path = tmp_path / "jointly.safetensors"
+    with safe_open(tiny_weights, framework="pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+    config = TINY.to_json().replace('"frames": 1', '"frames": 4')
+    save_file(tensors, path, {"config": config})
+    with pytest.raises(ModelError, match="model configuration: frames is 4"):
+        load_model(path, device=CPU)
+
+
 def test_nothing_changed_loads(tmp_path: Path, tiny_weights: Path) -> None:
     """The rewriting of the tests above is not itself what fails."""
     path = rewrite(tiny_weights, tmp_path / "same.safetensors", lambda tensors: None)
