@@ -106,7 +106,8 @@ class MixedLengths:
         self.frames = frames
         self.long = ClipDataset(clips, frames=frames, crop=crop, chunks=chunks, seed=seed)
         self.short = ClipDataset(clips, frames=1, crop=crop, chunks=chunks * frames, seed=seed + 1)
-        self.random = self.long.random
+        # One generator for all: what a checkpoint has to keep.
+        self.random = self.short.random = self.long.random
 
     def sequences(self, batch: int, chunks: int, device: torch.device) -> Sequence:
         if self.random.random() < self.LONG_SHARE:

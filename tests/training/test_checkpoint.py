@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,7 +125,7 @@ def _write(path: Path, kind: str) -> None:
         state = Checkpoint.fresh(tiny_network())
         save_checkpoint(path, state, optimiser=None)
         content = torch.load(path, weights_only=True)
-        content["config"] = tiny_network().config.to_json()
+        content["config"] = replace(TINY, inter=replace(TINY.inter, latents=20)).to_json()
         torch.save(content, path)
 
 

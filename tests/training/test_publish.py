@@ -52,13 +52,13 @@ def export(run_folder: Path, out: Path, **named: object) -> Path:
 def test_weights_and_card(run_folder: Path, tmp_path: Path) -> None:
     weights = export(run_folder, tmp_path / "models/new", licence="CC-BY-4.0")
     model, digest = load_model(weights, device=CPU), hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert (model.name, model.weights_sha256) == ("tiny-two", digest)
+    assert (model.name, model.weights_sha256) == ("tiny", digest)
     assert sorted(path.name for path in weights.parent.iterdir()) == [
-        f"tiny-two-{digest[:8]}.md", f"tiny-two-{digest[:8]}.safetensors"
+        f"tiny-{digest[:8]}.md", f"tiny-{digest[:8]}.safetensors"
     ]  # fmt: skip
     card = weights.with_suffix(".md").read_text()
     for expected in (
-        "# Model card: tiny-two", digest, "| steps | 120, of them 2 skipped", "| minutes | 12.5 |", "-1.2500",
+        "# Model card: tiny", digest, "| steps | 120, of them 2 skipped", "| minutes | 12.5 |", "-1.2500",
         "`train`: 2 clips", "`held-out`: 1 clips", "| began with | stp-s |", "warm-up: 10% of the minutes; rest",
         "batch 6", "| licence | CC-BY-4.0 |", "| 120 | 12.0 | -1.2400 |",
     ):  # fmt: skip

@@ -56,7 +56,9 @@ def test_stages_follow_each_other(videos: Path, options: TrainOptions, seen: lis
     first = [call["part"] for call in seen].index("both")
     assert first >= 2
     assert all((call["rate_weight"], call["part"], call["chunks"]) == (0.0, "intra", 0) for call in seen[:first])
-    assert all((call["rate_weight"], call["part"], call["chunks"]) == (1.0, "both", 2) for call in seen[first:])
+    # Two chunks of two frames, or four of one.
+    assert all((call["rate_weight"], call["part"]) == (1.0, "both") for call in seen[first:])
+    assert {call["chunks"] for call in seen[first:]} <= {2, 4}
     state = state_of(options)
     assert (state.step, state.stage, state.stage_steps) == (len(seen), 1, len(seen) - first)
     assert state.minutes >= 2.0
