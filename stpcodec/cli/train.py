@@ -57,10 +57,10 @@ def train(
         int, typer.Option("--pictures", min=0, help="Further single frames a step, for the intra network.")
     ] = 4,
     crop: Annotated[int, typer.Option("--crop", min=64, help="Side of the training crops, a multiple of 64.")] = 128,
-    chunks: Annotated[int, typer.Option("--chunks", min=1, help="Chunks a sequence.")] = 2,
+    chunks: Annotated[int, typer.Option("--chunks", min=1, help="Chunks of 4 frames a sequence.")] = 2,
     lead: Annotated[
         int, typer.Option("--lead", min=0, help="Up to so many chunks are coded before them, without learning.")
-    ] = 12,
+    ] = 2,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="Peak; falls along a cosine.")] = 7e-4,
     part: Annotated[str, typer.Option("--part", help="both, intra or inter: which network learns.")] = "both",
     cascade: Annotated[

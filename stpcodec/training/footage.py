@@ -28,7 +28,7 @@ from stpcodec.video.reader import VideoReader
 
 PIECE_FRAMES = 25
 MOST_PIECES = 64
-"""Of all videos together: what a finetuning of minutes can make use of; about 1 s of motion search each."""
+"""Of all videos together: what a finetuning of minutes can make use of."""
 WINDOW_HEIGHT, WINDOW_WIDTH = 384, 640
 """A piece of larger frames is a window of them, at another place for every piece."""
 HELD_OUT = 0.2

@@ -82,7 +82,7 @@ def _training(record: RunRecord | None) -> dict[str, str]:
 
 
 def _sizes(config: NetworkConfig) -> str:
-    return f"{config.frames} frame(s) a chunk, {config.latents} latents, width {config.width} and {config.wide}"
+    return f"{config.latents} latents, width {config.width} and {config.wide}"
 
 
 def _parameters(state: Checkpoint) -> str:

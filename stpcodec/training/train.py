@@ -25,7 +25,7 @@ from stpcodec.training.export import count_motion, count_symbols, export_weights
 from stpcodec.training.initialise import start_linear
 from stpcodec.training.jitter import jittered, jittered_pictures
 from stpcodec.training.model_card import CardFacts, write_card
-from stpcodec.training.motion_cache import ensure_motion
+from stpcodec.training.motion_cache import LONGEST, ensure_motion
 from stpcodec.training.random_state import random_state, restore_random_state
 from stpcodec.training.recipe import Recipe
 from stpcodec.training.run_log import NAME as LOG_NAME
@@ -126,14 +126,26 @@ def train(
 ) -> Path:  # fmt: skip
     """Trains for options.minutes, continuing options.run if it has a checkpoint. Returns the best checkpoint's path.
 
-    Raises InputError when there is nothing to learn from. A run holds `last.pt` (everything needed to
-    continue), `best.pt` (EMA weights of the best validation score) and `log.csv`. `poll` is called at every step
-    and may raise to end the run. However it ends, its state is saved first.
+    Raises InputError when there is nothing to learn from, UsageError for sequences longer than any clip's motion. A
+    run holds `last.pt` (everything needed to continue), `best.pt` (EMA weights of the best validation score) and
+    `log.csv`. `poll` is called at every step and may raise to end the run. However it ends, its state is saved first.
     """
+    for stage in options.stages():
+        _check_length(stage)
     torch.manual_seed(options.seed)
     options.run.mkdir(parents=True, exist_ok=True)
     with only_run(options.run):
         return _train(folders, validation, options, say, poll)
+
+
+def _check_length(stage: TrainOptions) -> None:
+    """Longer clips would not help: motion is searched in the first LONGEST frames of each."""
+    frames = (stage.lead + stage.chunks) * CHUNK_FRAMES
+    if frames > LONGEST:
+        raise UsageError(
+            f"--lead {stage.lead} --chunks {stage.chunks}: {frames} frames in chunks of {CHUNK_FRAMES}, and motion is "
+            f"known of {LONGEST} a clip; give at most {LONGEST // CHUNK_FRAMES} together"
+        )
 
 
 @contextlib.contextmanager

@@ -88,6 +88,6 @@ def test_options_given_win_over_the_recipe(tmp_path: Path, monkeypatch: pytest.M
     assert first.start == "linear"
     assert second.start == "stp-s"
     assert {stage.lead for stage in first.stages()} == {5}
-    assert [stage.lead for stage in second.stages()] == [0, 0, 12, 12]
+    assert [stage.lead for stage in second.stages()] == [0, 0, 2, 2]
     assert [round(stage.minutes) for stage in second.stages()] == [3, 62, 25, 10]
     assert first.stages()[0].rate_weight == 0.0

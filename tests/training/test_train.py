@@ -347,3 +347,26 @@ def test_a_second_process_in_a_run_is_refused(videos: Path, options: TrainOption
 
     with pytest.raises(KeyboardInterrupt):
         train([videos / "train"], [videos / "held-out"], options, say=lambda line: None, poll=poll)
+
+
+@pytest.mark.usefixtures("small")
+def test_sequences_longer_than_any_clip_s_motion(videos: Path, options: TrainOptions) -> None:
+    with pytest.raises(UsageError, match="--lead 12 --chunks 2: 28 frames in chunks of 2, .* give at most 8 together"):
+        run(videos, replace(options, lead=12))
+    assert not options.run.exists()
+
+
+def test_the_defaults_and_recipes_fit_what_is_searched() -> None:
+    """`stpcodec train` as it is: its own defaults once asked for more frames than motion is known of."""
+    import inspect
+
+    from stpcodec.cli.train import train as verb
+    from stpcodec.training.recipe import load_recipe, recipe_names
+
+    defaults = {name: parameter.default for name, parameter in inspect.signature(verb).parameters.items()}
+    asked = TrainOptions(
+        minutes=1, run=Path("run"), cache=Path("cache"), device=CPU, chunks=defaults["chunks"], lead=defaults["lead"]
+    )
+    for recipe in (None, *map(load_recipe, recipe_names())):
+        for stage in replace(asked, recipe=recipe).stages():
+            assert (stage.lead + stage.chunks) * module.CHUNK_FRAMES <= module.LONGEST
