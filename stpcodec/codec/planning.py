@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from stpcodec.model.motion_match import displacements
+from stpcodec.model.motion_windows import best_displacements
 
 SHRINK = 4
 """Pictures are compared at a quarter of their sides (an eighth above 1024 samples)."""
@@ -82,25 +86,18 @@ class _Gaps:
 
 def _small(luma: Tensor) -> Tensor:
     factor = SHRINK if max(luma.shape) <= 1024 else 2 * SHRINK
-    return F.avg_pool2d(luma[None, None], factor, ceil_mode=True)[0, 0]
+    return F.avg_pool2d(luma[None, None], factor, ceil_mode=True)[0, 0].cpu()
 
 
 def _best_blocks(picture: Tensor, reference: Tensor) -> Tensor:
     """The picture put together from the best-matching blocks of the reference."""
     height, width = picture.shape
-    padded = F.pad(reference[None, None], (REACH,) * 4, mode="replicate")[0, 0]
-    best = picture.new_full((-(-height // BLOCK), -(-width // BLOCK)), torch.inf)
-    row, column = (torch.zeros_like(best, dtype=torch.long) for _ in range(2))
-    steps = range(2 * REACH + 1)
-    # Small displacements first: the first of equals stays.
-    for y, x in sorted(((y, x) for y in steps for x in steps), key=lambda o: (o[0] - REACH) ** 2 + (o[1] - REACH) ** 2):
-        difference = (padded[y : y + height, x : x + width] - picture).abs_()
-        error = F.avg_pool2d(difference[None], BLOCK, ceil_mode=True)[0]
-        better = error < best
-        best = torch.where(better, error, best)
-        row = torch.where(better, y, row)
-        column = torch.where(better, x, column)
-    at = [part.repeat_interleave(BLOCK, 0).repeat_interleave(BLOCK, 1)[:height, :width] for part in (row, column)]
-    rows = torch.arange(height, device=picture.device)[:, None] + at[0]
-    columns = torch.arange(width, device=picture.device)[None, :] + at[1]
-    return padded[rows, columns]
+    rows, columns = -(-height // BLOCK), -(-width // BLOCK)
+    # Whole blocks: what is added repeats the border on both sides.
+    missing = ((0, rows * BLOCK - height), (0, columns * BLOCK - width))
+    own, other = (np.pad(plane.numpy(), missing, mode="edge") for plane in (picture, reference))
+    padded = np.pad(other, REACH, mode="edge")
+    dy, dx = best_displacements(own, padded, BLOCK, 0, BLOCK, displacements(REACH), rows, columns)
+    y = np.arange(height)[:, None] + REACH + dy.repeat(BLOCK, 0).repeat(BLOCK, 1)[:height, :width]
+    x = np.arange(width)[None, :] + REACH + dx.repeat(BLOCK, 0).repeat(BLOCK, 1)[:height, :width]
+    return torch.from_numpy(padded[y, x])

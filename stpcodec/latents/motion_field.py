@@ -15,8 +15,8 @@ How probable a residual is depends on the kind of field, on its level, on its pa
 of a like field at the same point. An *anchor*'s field is coded as it is; like it is the field of the anchor before. A
 picture between two references has two fields: the one to the *past* is predicted from the field between the two ends
 of its gap by uniform motion, which is also the like field; the one to the *future* continues the one to the past
-in a straight line, and like it is the past one's residual. All arithmetic is on integers: encoder and decoder agree on
-every device.
+in a straight line, and like it is the past one's residual. All arithmetic is on integers, on the CPU wherever the
+networks run.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from stpcodec.latents.motion_kernels import spread_activity, upsample_pair
+
 SPACING = 8
 """Luma samples between control points on the finest level."""
 UNITS_PER_SAMPLE = 4
 """Vectors count quarter samples."""
-TEAR = 8
-"""Quarter samples: where the corners of a cell differ by more in a component, the field is torn, not interpolated."""
 MAX_LEVELS = 6
 ACTIVITY_CLASSES = 4
 LIKE_CLASSES = 3
@@ -92,50 +92,19 @@ def upsample(parents: Tensor) -> Tensor:
 
 
 def upsample_both(parents: Tensor) -> tuple[Tensor, Tensor]:
-    """Integer bilinear interpolation ``[N, 2, h, w]`` to ``[N, 2, 2h-1, 2w-1]``, halves rounded up, rows first.
+    """Integer bilinear interpolation int32 ``[N, 2, h, w]`` to ``[N, 2, 2h-1, 2w-1]``, halves rounded up, rows first.
 
     Between two vectors that differ by more than TEAR lies an edge, and their mean is neither side's motion: there a
     new point follows the upper or left one. The second result follows the lower or right one instead (and is the
     first one's equal wherever there is no edge).
     """
-    first, second = _halves(parents, -2)
-    if first is second:
-        return _halves(first, -1)
-    return _halves(first, -1)[0], _halves(second, -1)[1]
-
-
-def _halves(field: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Along one axis: `upsample_both`. One tensor twice where nothing is torn."""
-    length = field.shape[dim]
-    left, right = field.narrow(dim, 0, length - 1), field.narrow(dim, 1, length - 1)
-    mean = (left + right + 1) >> 1
-    torn = ((left - right).abs() > TEAR).any(1, keepdim=True)
-    if not bool(torn.any()):
-        both = _interleave(field, mean, dim)
-        return both, both
-    first, second = (_interleave(field, torch.where(torn, side, mean), dim) for side in (left, right))
-    return first, second
-
-
-def _interleave(even: Tensor, odd: Tensor, dim: int) -> Tensor:
-    shape = list(even.shape)
-    shape[dim] = even.shape[dim] + odd.shape[dim]
-    out = even.new_empty(shape)
-    index: list[slice] = [slice(None)] * even.ndim
-    index[dim] = slice(0, None, 2)
-    out[tuple(index)] = even
-    index[dim] = slice(1, None, 2)
-    out[tuple(index)] = odd
-    return out
+    first, second = upsample_pair(parents.int().contiguous().numpy())
+    return torch.from_numpy(first), torch.from_numpy(second)
 
 
 def spread(activity: Tensor) -> Tensor:
-    """Each child's activity is the largest of its parents': ``[..., h, w]`` to ``[..., 2h-1, 2w-1]``."""
-    for dim in (-2, -1):
-        length = activity.shape[dim]
-        left, right = activity.narrow(dim, 0, length - 1), activity.narrow(dim, 1, length - 1)
-        activity = _interleave(activity, torch.maximum(left, right), dim)
-    return activity
+    """Each child's activity is the largest of its parents': int32 ``[N, h, w]`` to ``[N, 2h-1, 2w-1]``."""
+    return torch.from_numpy(spread_activity(activity.int().contiguous().numpy()))
 
 
 def magnitude(residual: Tensor) -> Tensor:

@@ -8,24 +8,28 @@ surroundings for nothing, and one moving thing does not drag the vectors around 
 
 from __future__ import annotations
 
+import numpy as np
 import torch
-import torch.nn.functional as F
+from numba import float32, int32
 from torch import Tensor
 
 from stpcodec.latents.motion_field import (
+    ACTIVITY_CLASSES,
+    FIRST_CLASSES,
     LARGEST,
+    MAX_LEVELS,
     MAX_VECTOR,
+    OTHER,
+    POINT_CONTEXTS,
     UNITS_PER_SAMPLE,
     Hierarchy,
     activity_after,
-    context_of,
     magnitude,
-    second_context,
     spread,
-    to_symbols,
     upsample_both,
     zero_levels,
 )
+from stpcodec.model.motion_windows import inlined, kernel
 
 RESIDUAL_BITS = 8.0
 """Roughly what a point pays for a residual of its own: it never loses more by what is above it."""
@@ -39,118 +43,177 @@ class FieldQuantiser:
 
     def __init__(self, hierarchy: Hierarchy, height: int, width: int, cost_bits: Tensor, lagrangian: float):
         self.hierarchy = hierarchy
-        self.cost_bits = cost_bits
+        self.cost_bits = cost_bits.float().cpu().numpy()
         # The quadratic model is per luma sample squared; vectors here count quarter samples.
-        self.lagrangian = lagrangian * UNITS_PER_SAMPLE**2
-        self.coded = [hierarchy.coded(level, height, width).to(cost_bits.device) for level in range(hierarchy.top + 1)]
+        self.lagrangian = np.float32(lagrangian * UNITS_PER_SAMPLE**2)
+        self.coded = [hierarchy.coded(level, height, width).numpy() for level in range(hierarchy.top + 1)]
 
     def quantise(self, target: Tensor, tensor: Tensor, like: list[Tensor] | None) -> list[Tensor]:
-        """Residuals per level, finest first, int32 ``[N, 2, h, w]``.
+        """Residuals per level, finest first, int32 ``[1, 2, h, w]``.
 
-        target ``[N, 2, rows, columns]`` in quarter samples, tensor ``[N, 3, rows, columns]`` (yy, xx, yx).
+        target ``[2, rows, columns]`` in quarter samples, tensor ``[3, rows, columns]`` (yy, xx, yx), both float32;
+        like: levels of the like field, see motion_field.like_levels. All on the CPU.
         """
-        count, device = target.shape[0], target.device
-        levels = zero_levels(self.hierarchy, count, device)
-        predicted = torch.zeros(count, 2, *self.hierarchy.shape(self.hierarchy.top), dtype=torch.int32, device=device)
+        top = self.hierarchy.top
+        levels = zero_levels(self.hierarchy, 1)
+        predicted = torch.zeros(1, 2, *self.hierarchy.shape(top), dtype=torch.int32)
         inherited, other = torch.zeros_like(predicted[:, 0]), torch.zeros_like(predicted)
-        means = _weighted_means(target, tensor, self.hierarchy.top)
-        for level in range(self.hierarchy.top, -1, -1):
-            like_magnitude = None if like is None else magnitude(like[level]).expand(count, -1, -1)
-            context = context_of(level, inherited, like_magnitude)
-            residual = self._choose(level, target, tensor, means[level], predicted, other, context)
-            residual = residual * self.coded[level].int()
-            levels[level] = residual
+        wanted, structure = target.contiguous().numpy(), tensor.contiguous().numpy()
+        means = weighted_means(wanted, structure, top)
+        for level in range(top, -1, -1):
+            like_magnitude = torch.zeros_like(inherited) if like is None else magnitude(like[level]).int()
+            residual = levels[level]
+            choose(
+                level, wanted, structure, means[level], predicted[0].numpy(), other[0].numpy(), inherited[0].numpy(),
+                like_magnitude[0].numpy(), like is not None, self.coded[level], self.cost_bits, self.lagrangian,
+                residual[0].numpy(),
+            )  # fmt: skip
             if level:
                 predicted, second = upsample_both(predicted + residual)
                 other = second - predicted
                 inherited = spread(activity_after(residual, inherited))
         return levels
 
-    def _choose(
-        self, level: int, target: Tensor, tensor: Tensor, mean: Tensor, predicted: Tensor, other: Tensor,
-        context: Tensor,
-    ) -> Tensor:  # fmt: skip
-        """Of no residual, the other parent, the point's own vector and the mean of all below it: the cheapest.
 
-        Candidates of one component alone gained 0.4 % of an anchor's cost and took a quarter of the time.
-        """
-        own = target[:, :, :: 1 << level, :: 1 << level]
-        dependants = _dependants(target, tensor, level)
-        zero = torch.zeros_like(own)
-        candidates = [zero, other.to(own.dtype)] if bool(other.any()) else [zero]
-        for wanted in (own,) if level == 0 else (own, mean):
-            rounded = (wanted - predicted).round().clamp(-MAX_VECTOR, MAX_VECTOR)
-            candidates.append(rounded)
-        best_cost, best = None, zero
-        for candidate in candidates:
-            error = self._error(predicted + candidate, dependants)
-            cost = error + self.lagrangian * self._bits(candidate, other, context)
-            if best_cost is None:
-                best_cost, best = cost, candidate
-            else:
-                better = cost < best_cost
-                best_cost = torch.where(better, cost, best_cost)
-                best = torch.where(better[:, None], candidate, best)
-        return best.int()
+@kernel
+def choose(  # type: ignore[no-untyped-def]
+    level, target, tensor, mean, predicted, other, inherited, like_magnitude, liked, coded, cost_bits, lagrangian, out
+):  # fmt: skip
+    """Fills out int32 ``[2, h, w]``, a level's residuals, where coded bool ``[h, w]``.
 
-    def _error(self, vectors: Tensor, dependants: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        """Quadratic error ``[N, h, w]`` of all points that would follow `vectors`, each at most a residual's cost."""
-        target, tensor, weight = dependants
-        dy, dx = (vectors[:, :, None] - target).unbind(1)
-        yy, xx, yx = tensor.unbind(1)
-        error = yy * dy * dy + xx * dx * dx + 2 * yx * dy * dx
-        # All but the point itself, which nothing below can correct.
-        middle = weight.numel() // 2
-        most = torch.full_like(weight, RESIDUAL_BITS * self.lagrangian)
-        most[middle] = torch.inf
-        return (weight * torch.minimum(error, most)).sum(1)
-
-    def _bits(self, residual: Tensor, other: Tensor, context: Tensor) -> Tensor:
-        """Of residuals ``[N, 2, h, w]``: ``[N, h, w]``."""
-        flat = to_symbols(residual.int().transpose(0, 1).flatten(1), other.int().transpose(0, 1).flatten(1))
-        at = context.flatten()
-        total = torch.zeros_like(flat[0], dtype=self.cost_bits.dtype)
-        for values, row in ((flat[0], at), (flat[1], second_context(at, flat[0]))):
-            size = values.abs()
-            symbol = torch.where(size <= LARGEST, values + LARGEST, 2 * LARGEST + 1)
-            escape = torch.where(size > LARGEST, 2.0 * torch.log2(size.clamp(min=1).float()) + 1.0, 0.0)
-            total = total + self.cost_bits[row.long(), symbol.long()] + escape
-        return total.view_as(context)
-
-
-def _dependants(target: Tensor, tensor: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Targets ``[N, 2, K, h, w]``, tensors ``[N, 3, K, h, w]`` and hat weights ``[K, 1, 1]`` of the K finest points
-    under each point of a level."""
-    if level == 0:
-        return target[:, :, None], tensor[:, :, None], target.new_ones(1, 1, 1)
-    # Wide levels look at a thinned grid, each point standing for those left out.
+    Of no residual, the other parent, the point's own vector and the mean of all below it: the cheapest. (Candidates of
+    one component alone gained 0.4 % of an anchor's cost and took a quarter of the time.)
+    """
+    step = 1 << level
     thin = max(0, level - WIDEST)
-    target, tensor = target[..., :: 1 << thin, :: 1 << thin], tensor[..., :: 1 << thin, :: 1 << thin]
     stride = 1 << (level - thin)
-    side = 2 * stride - 1
-    # Zero tensors outside: no point, no error.
-    stack = F.pad(torch.cat((target, tensor), 1), (stride - 1,) * 4)
-    count, channels = stack.shape[:2]
-    rows, columns = ((length - 1) // stride + 1 for length in target.shape[-2:])
-    cells = F.unfold(stack, side, stride=stride).view(count, channels, side * side, rows, columns)
-    hat = 1 - (torch.arange(side, device=target.device, dtype=target.dtype) + 1 - stride).abs() / stride
-    weight = (hat[:, None] * hat[None, :]).reshape(-1, 1, 1) * 4.0**thin
-    return cells[:, :2], cells[:, 2:], weight
+    tries = np.zeros((4, 2), np.float32)
+    for row in range(out.shape[1]):
+        for column in range(out.shape[2]):
+            if not coded[row, column]:
+                continue
+            base_y, base_x = float32(predicted[0, row, column]), float32(predicted[1, row, column])
+            other_y, other_x = other[0, row, column], other[1, row, column]
+            y, x = row * step, column * step
+            tries[1, 0], tries[1, 1] = float32(other_y), float32(other_x)
+            tries[2, 0], tries[2, 1] = _rounded(target[0, y, x] - base_y), _rounded(target[1, y, x] - base_x)
+            tries[3, 0] = _rounded(mean[0, row, column] - base_y)
+            tries[3, 1] = _rounded(mean[1, row, column] - base_x)
+            context = level * ACTIVITY_CLASSES + _class(inherited[row, column], 0, 2, 8)
+            if liked:
+                like_class = _class(like_magnitude[row, column], 0, 4, 1 << 30)
+                context += MAX_LEVELS * ACTIVITY_CLASSES * (1 + like_class)
+            best = float32(np.inf)
+            for number in range(4 if level else 3):
+                vy, vx = tries[number, 0], tries[number, 1]
+                if number and vy == 0 and vx == 0:
+                    continue
+                bits = _bits(int32(vy), int32(vx), other_y, other_x, context, cost_bits)
+                cost = lagrangian * bits
+                if cost >= best:
+                    continue
+                cost += _error(target, tensor, y, x, base_y + vy, base_x + vx, stride, thin, lagrangian)
+                if cost < best:
+                    best = cost
+                    out[0, row, column], out[1, row, column] = int32(vy), int32(vx)
 
 
-def _weighted_means(target: Tensor, tensor: Tensor, top: int) -> list[Tensor]:
+@inlined
+def _rounded(value):  # type: ignore[no-untyped-def]
+    return min(max(np.rint(value), -float32(MAX_VECTOR)), float32(MAX_VECTOR))
+
+
+@inlined
+def _class(value, first, second, third):  # type: ignore[no-untyped-def]
+    return int32(value > first) + int32(value > second) + int32(value > third)
+
+
+@kernel
+def _error(target, tensor, y, x, vector_y, vector_x, stride, thin, lagrangian):  # type: ignore[no-untyped-def]
+    """Quadratic error of all points that would follow the vector of the one at (y, x) of the finest grid, each at most
+    a residual's cost; all but the point itself, which nothing below can correct.
+
+    Wide levels look at a thinned grid, each point standing for those left out.
+    """
+    _, rows, columns = target.shape
+    most = float32(RESIDUAL_BITS) * lagrangian
+    share = float32(1) / float32(stride)
+    total = float32(0)
+    for down in range(1 - stride, stride):
+        row = y + (down << thin)
+        if row < 0 or row >= rows:
+            continue
+        hat_y = float32(1) - abs(down) * share
+        for across in range(1 - stride, stride):
+            column = x + (across << thin)
+            if column < 0 or column >= columns:
+                continue
+            dy, dx = vector_y - target[0, row, column], vector_x - target[1, row, column]
+            error = tensor[0, row, column] * dy * dy + tensor[1, row, column] * dx * dx
+            error += float32(2) * tensor[2, row, column] * dy * dx
+            if (down or across) and error > most:
+                error = most
+            total += hat_y * (float32(1) - abs(across) * share) * error
+    return total * float32(1 << (2 * thin))
+
+
+@inlined
+def _bits(residual_y, residual_x, other_y, other_x, context, cost_bits):  # type: ignore[no-untyped-def]
+    """Of one residual: motion_field.to_symbols and its contexts."""
+    follows = (other_y != 0 or other_x != 0) and residual_y == other_y and residual_x == other_x
+    first = residual_y + (1 if residual_y >= OTHER else 0)
+    second = residual_x + (1 if residual_x >= OTHER else 0)
+    if follows:
+        first, second = OTHER, 0
+    size = abs(first)
+    cls = FIRST_CLASSES if follows else 1 + (1 if size > 0 else 0) + (1 if size > 2 else 0)
+    return _symbol_bits(cost_bits, context, first) + _symbol_bits(cost_bits, context + POINT_CONTEXTS * cls, second)
+
+
+@inlined
+def _symbol_bits(cost_bits, row, value):  # type: ignore[no-untyped-def]
+    size = abs(value)
+    if size <= LARGEST:
+        return cost_bits[row, value + LARGEST]
+    return cost_bits[row, 2 * LARGEST + 1] + float32(2) * np.log2(float32(size)) + float32(1)
+
+
+def weighted_means(target: np.ndarray, tensor: np.ndarray, top: int) -> list[np.ndarray]:
     """Per level the tensor-weighted mean of the targets under each point: full weighting, as in multigrid."""
-    yy, xx, yx = tensor.unbind(1)
-    ty, tx = target.unbind(1)
-    stack = torch.stack((yy, xx, yx, yy * ty + yx * tx, yx * ty + xx * tx), 1)
-    kernel = torch.tensor([0.5, 1.0, 0.5], dtype=target.dtype, device=target.device)
-    kernel = (kernel[:, None] * kernel[None, :]).expand(5, 1, 3, 3)
+    yy, xx, yx = tensor
+    ty, tx = target
+    stack = np.stack((yy, xx, yx, yy * ty + yx * tx, yx * ty + xx * tx))
     means = [target]
     for _ in range(top):
-        stack = F.conv2d(stack, kernel, stride=2, padding=1, groups=5)
-        yy, xx, yx, by, bx = stack.unbind(1)
-        damp = 1e-4 + 1e-3 * (yy + xx)
-        a, b = yy + damp, xx + damp
-        determinant = a * b - yx * yx
-        means.append(torch.stack(((b * by - yx * bx) / determinant, (a * bx - yx * by) / determinant), 1))
+        stack, mean = _halved(stack)
+        means.append(mean)
     return means
+
+
+@kernel
+def _halved(stack):  # type: ignore[no-untyped-def]
+    """The weighted sums ``[5, h, w]`` of the next level, and its means."""
+    _, height, width = stack.shape
+    rows, columns = (height - 1) // 2 + 1, (width - 1) // 2 + 1
+    out = np.zeros((5, rows, columns), np.float32)
+    mean = np.empty((2, rows, columns), np.float32)
+    for row in range(rows):
+        for column in range(columns):
+            for dy in range(-1, 2):
+                y = 2 * row + dy
+                if y < 0 or y >= height:
+                    continue
+                for dx in range(-1, 2):
+                    x = 2 * column + dx
+                    if x < 0 or x >= width:
+                        continue
+                    weight = float32(1.0 if dy == 0 else 0.5) * float32(1.0 if dx == 0 else 0.5)
+                    for part in range(5):
+                        out[part, row, column] += weight * stack[part, y, x]
+            damp = float32(1e-4) + float32(1e-3) * (out[0, row, column] + out[1, row, column])
+            a, b, c = out[0, row, column] + damp, out[1, row, column] + damp, out[2, row, column]
+            by, bx = out[3, row, column], out[4, row, column]
+            determinant = a * b - c * c
+            mean[0, row, column] = (b * by - c * bx) / determinant
+            mean[1, row, column] = (a * bx - c * by) / determinant
+    return out, mean

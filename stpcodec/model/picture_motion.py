@@ -26,8 +26,8 @@ CHOICE_BITS = 3.0
 class PictureMotion:
     """residuals: per field and level, finest first, int32 ``[1, 2, h, w]``. fields: in quarter samples,
     ``[references, 2, rows, columns]``; choice int32 ``[H/16, W/16]`` between two references, else None. likes: per
-    field, what its coder's contexts look at. warped: both references, see `chunk_io.warped_pair`. All on the encoder's
-    device."""
+    field, what its coder's contexts look at. warped: both references, see `chunk_io.warped_pair`. Fields, choice and
+    warped are on the encoder's device."""
 
     residuals: tuple[list[Tensor], ...]
     fields: Tensor
@@ -48,10 +48,10 @@ def anchor_motion(
 ) -> PictureMotion:  # fmt: skip
     """Of a picture with one reference. before: the field of the anchor before; hint: the same at this distance."""
     residuals = search(
-        frame.y[0], reference.y[0], cost_bits=tables.bits(ANCHOR).to(frame.y.device), lagrangian=lagrangian,
+        frame.y[0], reference.y[0], cost_bits=tables.bits(ANCHOR), lagrangian=lagrangian,
         like=before, hints=() if hint is None else (hint,),
     )  # fmt: skip
-    return PictureMotion((residuals,), reconstruct(residuals), None, (before,))
+    return PictureMotion((residuals,), reconstruct(residuals).to(frame.y.device), None, (before,))
 
 
 def between_motion(
@@ -59,19 +59,18 @@ def between_motion(
     predicted: Tensor, across: Tensor,
 ) -> PictureMotion:  # fmt: skip
     """Of a picture between two references; predicted, across: see `latents.gop.predicted_past`."""
-    device, weighed = frame.y.device, BETWEEN_CAUTION * lagrangian
-    predicted, across = predicted.to(device), across.to(device)
+    weighed = BETWEEN_CAUTION * lagrangian
     first = search(
-        frame.y[0], past.y[0], cost_bits=tables.bits(PAST).to(device), lagrangian=weighed, predicted=predicted,
+        frame.y[0], past.y[0], cost_bits=tables.bits(PAST), lagrangian=weighed, predicted=predicted,
         like=across, thorough=False,
     )  # fmt: skip
     first_field = predicted + reconstruct(first)[0]
     onward = predicted_future(picture, first_field)
     second = search(
-        frame.y[0], future.y[0], cost_bits=tables.bits(FUTURE).to(device), lagrangian=weighed, predicted=onward,
+        frame.y[0], future.y[0], cost_bits=tables.bits(FUTURE), lagrangian=weighed, predicted=onward,
         like=first_field - predicted, thorough=False,
     )  # fmt: skip
-    fields = torch.stack((first_field, onward + reconstruct(second)[0]))
+    fields = torch.stack((first_field, onward + reconstruct(second)[0])).to(frame.y.device)
     warped = warped_pair(past, future, fields[None])
     choice = choose_blend(frame, warped, lagrangian)
     return PictureMotion((first, second), fields, choice[0], (across, first_field - predicted), warped)

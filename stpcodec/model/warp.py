@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stpcodec.latents.motion_field import SPACING, TEAR, UNITS_PER_SAMPLE
+from stpcodec.latents.motion_field import SPACING, UNITS_PER_SAMPLE
+from stpcodec.latents.motion_kernels import TEAR
 from stpcodec.model.planes import Planes
 
 

@@ -20,7 +20,6 @@ from stpcodec.latents.motion_field import (
     PAST,
     POINT_CONTEXTS,
     SPACING,
-    TEAR,
     Hierarchy,
     activity_after,
     context_of,
@@ -37,6 +36,7 @@ from stpcodec.latents.motion_field import (
     walk,
     zero_levels,
 )
+from stpcodec.latents.motion_kernels import TEAR
 
 sides = st.integers(1, 70).map(lambda cells: cells * SPACING)
 
@@ -143,7 +143,8 @@ def test_upsample_follows_the_upper_or_left_parent_across_a_tear(
 
 def test_tears_of_known_vectors() -> None:
     def torn(parents: list[list[int]], which: int = 0) -> list[list[int]]:
-        return upsample_both(torch.tensor([[parents]]))[which][0, 0].tolist()
+        field = torch.tensor(parents, dtype=torch.int32)
+        return upsample_both(torch.stack((field, torch.zeros_like(field)))[None])[which][0, 0].tolist()
 
     assert TEAR == 8
     assert torn([[0, 8, 17]]) == [[0, 4, 8, 8, 17]], "a difference of TEAR is still smooth"
@@ -241,7 +242,8 @@ def test_decompose_finds_the_residuals_that_were_coded(
 
 
 def test_halves_round_up_on_both_sides_of_zero() -> None:
-    assert upsample(torch.tensor([[[[1, 2, -1, -2]]]])).tolist() == [[[[1, 2, 2, 1, -1, -1, -2]]]]
+    line = [[1, 2, -1, -2]]
+    assert upsample(torch.tensor([[line, line]])).tolist() == [2 * [[[1, 2, 2, 1, -1, -1, -2]]]]
 
 
 def test_a_constant_field_costs_one_level() -> None:

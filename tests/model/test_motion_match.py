@@ -116,16 +116,15 @@ def test_two_things_move_apart() -> None:
 
 
 def test_errors_are_those_of_the_windows() -> None:
-    """One sample of a window in eight, staggered, compared one by one; beyond the edge the border is repeated."""
+    """Every second row of a window, compared sample by sample; beyond the edge the border is repeated."""
     random = torch.Generator().manual_seed(0)
     frame, reference = torch.rand(2, 32, 48, generator=random)
     matcher = Matcher(frame, reference, spacing=SPACING, window=FINE_WINDOW)
     assert (matcher.rows, matcher.columns, matcher.reach) == (32 // SPACING + 1, 48 // SPACING + 1, REACH)
-    vectors = torch.randint(-REACH, REACH + 1, (2, matcher.rows, matcher.columns), generator=random)
+    vectors = torch.randint(-REACH, REACH + 1, (2, matcher.rows, matcher.columns), generator=random, dtype=torch.int32)
     vectors[:, 0, 0], vectors[:, -1, -1] = -REACH, REACH
-    found = matcher.error(vectors.float())
-    inside = [(y, x) for y in range(0, FINE_WINDOW, 2) for x in range(0 if y % 4 == 0 else 2, FINE_WINDOW, 4)]
-    assert len(inside) == FINE_WINDOW**2 // 8
+    found = matcher.error(vectors.numpy())
+    inside = [(y, x) for y in range(0, FINE_WINDOW, 2) for x in range(FINE_WINDOW)]
     steps = torch.tensor(inside).T - FINE_WINDOW // 2
     for row in range(matcher.rows):
         for column in range(matcher.columns):

@@ -32,7 +32,9 @@ LAGRANGIANS = (CHEAP, 1e-3, 3e-3, 1e-2, 1.0, DEAR)
 
 def quantise(target: Tensor, tensor: Tensor, lagrangian: float, like: list[Tensor] | None = None) -> list[Tensor]:
     hierarchy = Hierarchy.of(HEIGHT, WIDTH)
-    return FieldQuantiser(hierarchy, HEIGHT, WIDTH, BITS, lagrangian).quantise(target, tensor, like)
+    coder = FieldQuantiser(hierarchy, HEIGHT, WIDTH, BITS, lagrangian)
+    parts = [coder.quantise(*pair, like) for pair in zip(target, tensor, strict=True)]
+    return [torch.cat(levels) for levels in zip(*parts, strict=True)]
 
 
 def field(count: int, *, largest: int, seed: int) -> Tensor:

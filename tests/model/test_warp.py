@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stpcodec.latents.motion_field import SPACING, TEAR, UNITS_PER_SAMPLE, Hierarchy
+from stpcodec.latents.motion_field import SPACING, UNITS_PER_SAMPLE, Hierarchy
+from stpcodec.latents.motion_kernels import TEAR
 from stpcodec.model.planes import Planes
 from stpcodec.model.warp import dense_flow, warp, warp_planes
 from tests.tiny_model import moving_planes

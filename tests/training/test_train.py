@@ -351,7 +351,7 @@ def test_a_second_process_in_a_run_is_refused(videos: Path, options: TrainOption
 
 @pytest.mark.usefixtures("small")
 def test_sequences_longer_than_any_clip_s_motion(videos: Path, options: TrainOptions) -> None:
-    with pytest.raises(UsageError, match="--lead 12 --chunks 2: 28 frames in chunks of 2, .* give at most 8 together"):
+    with pytest.raises(UsageError, match=r"--lead 12 --chunks 2: 28 frames in chunks of 2, .* give at most 8 together"):
         run(videos, replace(options, lead=12))
     assert not options.run.exists()
 

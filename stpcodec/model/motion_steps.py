@@ -1,0 +1,167 @@
+"""Kernels of the motion search's refinement (motion_search.py): bilinear warp and Gauss-Newton step.
+
+Compiled by Numba like motion_windows.py. Planes are luma float32 ``[H, W]`` in [0, 1]; fields float32
+``[2, rows, columns]`` in luma samples on the extended grid of latents/motion_field.py, of which the first H/SPACING + 1
+rows and W/SPACING + 1 columns are looked at.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import float32
+
+from stpcodec.latents.motion_field import MAX_VECTOR, SPACING, UNITS_PER_SAMPLE
+from stpcodec.latents.motion_kernels import TEAR
+from stpcodec.model.motion_windows import inlined, kernel
+
+TEAR_SAMPLES = TEAR / UNITS_PER_SAMPLE
+FURTHEST = MAX_VECTOR / UNITS_PER_SAMPLE
+PULL = 0.004 * SPACING * SPACING / 64
+"""Towards the neighbours, as a structure tensor: noise of about 1/255 per sample sets it."""
+ROBUST = 12.0
+"""Errors of 1/ROBUST weigh half: what is occluded has no say."""
+
+
+@kernel
+def warp_bilinear(reference, field):  # type: ignore[no-untyped-def]
+    """The reference moved by the field: what `model.warp` does, bilinearly."""
+    height, width = reference.shape
+    out = np.empty((height, width), np.float32)
+    flow = np.empty((2, SPACING), np.float32)
+    for row in range(height // SPACING):
+        for column in range(width // SPACING):
+            torn = _torn(field, row, column)
+            for inner in range(SPACING):
+                y = row * SPACING + inner
+                _flow_line(field, row, column, inner, torn, flow)
+                for along in range(SPACING):
+                    x = column * SPACING + along
+                    out[y, x] = _sample(reference, y + flow[0, along], x + flow[1, along])
+    return out
+
+
+@kernel
+def squared_error(frame, reference, field):  # type: ignore[no-untyped-def]
+    """Sum of squared errors of `warp_bilinear`."""
+    lines = np.zeros(frame.shape[0])
+    warped = warp_bilinear(reference, field)
+    for y in range(frame.shape[0]):
+        for x in range(frame.shape[1]):
+            lines[y] += (frame[y, x] - warped[y, x]) ** 2
+    return lines.sum()
+
+
+@kernel
+def gauss_newton(frame, reference, field):  # type: ignore[no-untyped-def]
+    """One reweighted Lucas-Kanade step: the new field and the structure tensors ``[3, rows, columns]`` (yy, xx, yx),
+    summed over each point's window, zero outside the frame."""
+    height, width = frame.shape
+    warped = warp_bilinear(reference, field)
+    cells_down, cells_across = height // SPACING, width // SPACING
+    sums = np.zeros((cells_down, cells_across, 5), np.float32)
+    products = np.empty((5, width), np.float32)
+    for y in range(height):
+        above, line, below = warped[max(y - 1, 0)], warped[y], warped[min(y + 1, height - 1)]
+        own = frame[y]
+        for x in range(1, width - 1):
+            _products(products, x, own[x] - line[x], below[x] - above[x], line[x + 1] - line[x - 1])
+        _products(products, 0, own[0] - line[0], below[0] - above[0], line[1] - line[0])
+        last = width - 1
+        _products(products, last, own[last] - line[last], below[last] - above[last], line[last] - line[last - 1])
+        for column in range(cells_across):
+            for part in range(5):
+                total = float32(0)
+                for x in range(SPACING):
+                    total += products[part, column * SPACING + x]
+                sums[y // SPACING, column, part] += total
+    rows, columns = cells_down + 1, cells_across + 1
+    new = np.empty_like(field)
+    tensor = np.zeros((3, field.shape[1], field.shape[2]), np.float32)
+    for row in range(rows):
+        for column in range(columns):
+            up, down = max(row - 1, 0), min(row, cells_down - 1)
+            left, right = max(column - 1, 0), min(column, cells_across - 1)
+            window = (sums[up, left] + sums[up, right] + sums[down, left] + sums[down, right]) * float32(0.25)
+            yy, xx, yx = window[0], window[1], window[2]
+            tensor[0, row, column], tensor[1, row, column], tensor[2, row, column] = yy, xx, yx
+            # Across the edge of a moving thing neighbours say nothing about each other.
+            smooth_y = min(max(_mean(field[0], row, column, rows, columns) - field[0, row, column], -1.0), 1.0)
+            smooth_x = min(max(_mean(field[1], row, column, rows, columns) - field[1, row, column], -1.0), 1.0)
+            a, b = yy + PULL, xx + PULL
+            ry, rx = window[3] + PULL * smooth_y, window[4] + PULL * smooth_x
+            determinant = a * b - yx * yx
+            dy, dx = (b * ry - yx * rx) / determinant, (a * rx - yx * ry) / determinant
+            new[0, row, column] = _limited(field[0, row, column] + min(max(dy, -1.0), 1.0))
+            new[1, row, column] = _limited(field[1, row, column] + min(max(dx, -1.0), 1.0))
+    for part in range(2):
+        for row in range(field.shape[1]):
+            for column in range(field.shape[2]):
+                if row >= rows or column >= columns:
+                    new[part, row, column] = new[part, min(row, rows - 1), min(column, columns - 1)]
+    return new, tensor
+
+
+@inlined
+def _products(products, x, error, vertical, horizontal):  # type: ignore[no-untyped-def]
+    """Differences over two samples."""
+    gy, gx = vertical * float32(0.5), horizontal * float32(0.5)
+    scaled = error * float32(ROBUST)
+    weight = float32(1) / (float32(1) + scaled * scaled)
+    products[0, x], products[1, x], products[2, x] = gy * gy * weight, gx * gx * weight, gy * gx * weight
+    products[3, x], products[4, x] = gy * error * weight, gx * error * weight
+
+
+@inlined
+def _limited(value):  # type: ignore[no-untyped-def]
+    return min(max(value, -FURTHEST), FURTHEST)
+
+
+@inlined
+def _mean(plane, row, column, rows, columns):  # type: ignore[no-untyped-def]
+    """Over 3×3, the border repeated."""
+    total = float32(0)
+    for dy in range(-1, 2):
+        for dx in range(-1, 2):
+            total += plane[min(max(row + dy, 0), rows - 1), min(max(column + dx, 0), columns - 1)]
+    return total * float32(1 / 9)
+
+
+@inlined
+def _torn(field, row, column):  # type: ignore[no-untyped-def]
+    """Whether the corners of a cell disagree by more than TEAR."""
+    torn = False
+    for part in range(2):
+        a, b = field[part, row, column], field[part, row, column + 1]
+        c, d = field[part, row + 1, column], field[part, row + 1, column + 1]
+        torn = torn or max(max(a, b), max(c, d)) - min(min(a, b), min(c, d)) > TEAR_SAMPLES
+    return torn
+
+
+@inlined
+def _flow_line(field, row, column, inner, torn, flow):  # type: ignore[no-untyped-def]
+    """Vectors of line `inner` of a cell into flow ``[2, SPACING]``."""
+    down = float32((inner + 0.5) / SPACING)
+    for part in range(2):
+        if torn:
+            near = row + (1 if inner >= SPACING // 2 else 0)
+            for along in range(SPACING):
+                flow[part, along] = field[part, near, column + (1 if along >= SPACING // 2 else 0)]
+        else:
+            left = field[part, row, column] * (float32(1) - down) + field[part, row + 1, column] * down
+            right = field[part, row, column + 1] * (float32(1) - down) + field[part, row + 1, column + 1] * down
+            for along in range(SPACING):
+                flow[part, along] = left + (right - left) * float32((along + 0.5) / SPACING)
+
+
+@inlined
+def _sample(plane, y, x):  # type: ignore[no-untyped-def]
+    """Bilinear, the border repeated."""
+    height, width = plane.shape
+    y = min(max(y, float32(0)), float32(height - 1))
+    x = min(max(x, float32(0)), float32(width - 1))
+    top, left = int(y), int(x)
+    down, across = y - float32(top), x - float32(left)
+    bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
+    upper = plane[top, left] + (plane[top, right] - plane[top, left]) * across
+    lower = plane[bottom, left] + (plane[bottom, right] - plane[bottom, left]) * across
+    return upper + (lower - upper) * down
