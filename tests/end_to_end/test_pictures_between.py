@@ -62,7 +62,7 @@ def make(folder: Path, weights: Path, count: int, cut_at: int | None = None, **o
     source = write_video(folder / "in.mkv", marked(count, cut_at), times=times(count))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoder, "SceneCutDetector", lambda: Scenes(cut_at))
-        stpcodec.encode(source, folder / "x.stp", model=str(weights), device="cpu", quality=85, **options)  # type: ignore[arg-type]
+        stpcodec.encode(source, folder / "x.stp", model=str(weights), device="cpu", quality=65, **options)  # type: ignore[arg-type]
     return folder / "x.stp"
 
 
