@@ -6,13 +6,10 @@ Streams of a chunk: one that holds two bytes for every picture, then one for eve
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import groupby
 
 import torch
 from torch import Tensor
 
-from stpcodec.codec.parallel import together
 from stpcodec.codec.picture import (
     PATCH,
     DecodePlace,
@@ -29,7 +26,7 @@ from stpcodec.latents.gop import Picture, coding_order, predicted_past
 from stpcodec.latents.motion_field import scaled
 from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.model.picture_motion import PictureMotion, anchor_motion, between_motion, still_fields
-from stpcodec.model.planes import Planes
+from stpcodec.model.planes import Planes, join_frames
 from stpcodec.model.rates import INTRA_BONUS, depth_bonus, lagrange_lambda
 from stpcodec.model.transform import Model, Transform
 
@@ -42,10 +39,11 @@ gained in part. Measured: docs/ablations.md."""
 
 @dataclass(frozen=True)
 class History:
-    """What a chunk leaves to the next: its last frame as decoded (N = 1), and its integers."""
+    """What a chunk leaves to the next: its last frame as decoded (N = 1), that frame's integers, and its length."""
 
     reference: Planes
-    latents: ChunkLatents
+    anchor: PictureLatents
+    frame_count: int
 
 
 @dataclass(frozen=True)
@@ -81,48 +79,22 @@ class ChunkCodec:
     def alignment(self) -> int:
         return PATCH
 
-    @torch.inference_mode()
     def encode(self, frames: Planes, *, quality: int, history: History | None) -> EncodedChunk:
-        """history None codes an intra chunk of one frame; otherwise 1 to `chunk_frames` frames."""
+        """`begin`, and all its pictures one after the other."""
+        chunk = self.begin(frames, quality=quality, history=history)
+        for picture in chunk.order:
+            chunk.code(picture)
+        return chunk.result()
+
+    def begin(self, frames: Planes, *, quality: int, history: History | None) -> ChunkEncoding:
+        """history None: an intra chunk of one frame; otherwise 1 to `chunk_frames` frames."""
         count = len(frames)
-        frames = frames.to(self.model.device)
         longest = 1 if history is None else self.chunk_frames
         if not 1 <= count <= longest:
             raise ValueError(f"a chunk of {count} frames; this one holds 1 to {longest}")
         if frames.height % PATCH or frames.width % PATCH:
             raise ValueError(f"frames of {frames.width}×{frames.height} are not padded to multiples of {PATCH}")
-        if history is None:
-            task = PictureTask(frames, (), min(100, quality + INTRA_BONUS), quality, None, 0)
-            return _joined([encode_picture(self.model.intra, self.tables, task, None, None)], count)
-        transform, before = self.model.inter, _like(history.latents)
-        if not transform.uses_motion:
-            still = still_fields(count, frames.height, frames.width)
-            task = PictureTask(frames, (history.reference,), quality, quality, before, 0)
-            return _joined([encode_picture(transform, self.tables, task, None, still)], count)
-        decoded = {0: history.reference}
-        coded: dict[int, EncodedPicture] = {}
-
-        def code(picture: Picture) -> EncodedPicture:
-            position = picture.position
-            task = PictureTask(
-                frames[slice(position - 1, position)],
-                tuple(decoded[reference] for reference in picture.references),
-                max(1, min(100, quality + depth_bonus(count, picture.depth))),
-                quality,
-                coded[picture.guide].latents if picture.depth else before,
-                position - 1,
-            )
-            motion = self._motion(task, picture, history.latents, coded)
-            return encode_picture(transform, self.tables, task, motion, None)
-
-        # Pictures of one depth need nothing of each other.
-        for _, group in groupby(coding_order(count), key=lambda picture: picture.depth):
-            pictures = list(group)
-            results = together([partial(code, picture) for picture in pictures], self.model.device)
-            for picture, result in zip(pictures, results, strict=True):
-                coded[picture.position] = result
-                decoded[picture.position] = result.decoded
-        return _joined(list(coded.values()), count)
+        return ChunkEncoding(self, frames.to(self.model.device), quality, history)
 
     @torch.inference_mode()
     def decode_latents(
@@ -140,7 +112,7 @@ class ChunkCodec:
         pictures = frame_count if transform.uses_motion else 1
         if len(streams) != 1 + pictures or len(streams[0]) != 2 * pictures:
             raise CorruptFile(f"a chunk of {len(streams)} streams; the file is damaged or of another version")
-        size, before = (height, width), None if previous is None else _like(previous)
+        size, before = (height, width), None if previous is None else _like(previous.anchor)
 
         def decode(number: int, place: DecodePlace) -> PictureLatents:
             head = streams[0][2 * number : 2 * number + 2]
@@ -158,7 +130,7 @@ class ChunkCodec:
             place = DecodePlace(
                 picture.position - 1, 1, done[picture.guide] if picture.depth else before,
                 still=still_fields(1, height, width), gop=picture, fields=_fields(done),
-                before_field=_anchor_field(previous),
+                before_field=_last_field(previous.anchor),
             )  # fmt: skip
             done[picture.position] = decode(number, place)
         return ChunkLatents(tuple(done.values()))
@@ -176,8 +148,8 @@ class ChunkCodec:
             for picture, integers in zip(coding_order(count), latents.pictures, strict=True):
                 references = tuple(decoded[reference] for reference in picture.references)
                 decoded[picture.position] = self._synthesise_picture(self.model.inter, integers, references)
-            frames = _in_time([decoded[position] for position in range(1, count + 1)])
-        return frames, History(frames[slice(count - 1, count)], latents)
+            frames = join_frames([decoded[position] for position in range(1, count + 1)])
+        return frames, History(frames[slice(count - 1, count)], latents.anchor, count)
 
     def _synthesise_picture(
         self, transform: Transform, latents: PictureLatents, references: tuple[Planes, ...]
@@ -188,45 +160,94 @@ class ChunkCodec:
         y = latents.y[None].to(device).float() / SIXTEENTHS
         return transform.synthesise(y, latents.quality, context)[slice(0, latents.frame_count)]
 
-    def _motion(
-        self, task: PictureTask, picture: Picture, previous: ChunkLatents, coded: dict[int, EncodedPicture]
-    ) -> PictureMotion:
+
+@dataclass(frozen=True)
+class ChunkEncoding:
+    """A chunk being encoded, picture by picture. Pictures whose references are coded may be coded at once, in several
+    threads; what comes out does not depend on it."""
+
+    codec: ChunkCodec
+    frames: Planes
+    quality: int
+    history: History | None
+    coded: dict[int, EncodedPicture] = field(default_factory=dict)
+    """By position."""
+
+    @property
+    def order(self) -> tuple[Picture, ...]:
+        """The pictures, each behind its references; one that holds all frames where the model has no motion."""
+        pictures = coding_order(len(self.frames))
+        return pictures if self.history is not None and self.codec.model.inter.uses_motion else pictures[:1]
+
+    def ready(self, picture: Picture) -> bool:
+        return all(reference in self.coded for reference in picture.references if reference)
+
+    @torch.inference_mode()
+    def code(self, picture: Picture) -> None:
+        self.coded[picture.position] = self._encoded(picture)
+
+    @property
+    def anchor(self) -> EncodedPicture:
+        return self.coded[len(self.frames)]
+
+    def leaves(self) -> History:
+        """To the next chunk; needs the anchor alone."""
+        decoded = self.anchor.decoded
+        return History(decoded[slice(len(decoded) - 1, len(decoded))], self.anchor.latents, len(self.frames))
+
+    def result(self) -> EncodedChunk:
+        """When all pictures are coded."""
+        pictures = [self.coded[picture.position] for picture in self.order]
+        latents = ChunkLatents(tuple(picture.latents for picture in pictures))
+        frames = join_frames([p.decoded for p in sorted(pictures, key=lambda picture: picture.latents.first_frame)])
+        streams = (b"".join(picture.head for picture in pictures), *(picture.stream for picture in pictures))
+        return EncodedChunk(streams, latents, self.leaves(), frames)
+
+    def _encoded(self, picture: Picture) -> EncodedPicture:
+        model, tables, count, quality = self.codec.model, self.codec.tables, len(self.frames), self.quality
+        if self.history is None:
+            task = PictureTask(self.frames, (), min(100, quality + INTRA_BONUS), quality, None, 0)
+            return encode_picture(model.intra, tables, task, None, None)
+        before = _like(self.history.anchor)
+        if not model.inter.uses_motion:
+            still = still_fields(count, self.frames.height, self.frames.width)
+            task = PictureTask(self.frames, (self.history.reference,), quality, quality, before, 0)
+            return encode_picture(model.inter, tables, task, None, still)
+        position = picture.position
+        decoded = {0: self.history.reference}
+        task = PictureTask(
+            self.frames[slice(position - 1, position)],
+            tuple(decoded[r] if r in decoded else self.coded[r].decoded for r in picture.references),
+            max(1, min(100, quality + depth_bonus(count, picture.depth))),
+            quality,
+            self.coded[picture.guide].latents if picture.depth else before,
+            position - 1,
+        )
+        return encode_picture(model.inter, tables, task, self._motion(task, picture, self.history), None)
+
+    def _motion(self, task: PictureTask, picture: Picture, history: History) -> PictureMotion:
         # λ is bits per pixel per squared 8-bit error; the search wants squared error (of 1.0) per bit.
         lagrangian = MOTION_CAUTION / (float(lagrange_lambda(torch.tensor(task.quality))) * 255**2)
-        tables = self.model.motion_tables
+        tables = self.codec.model.motion_tables
         if picture.future is None:
-            before = _anchor_field(previous)
-            hint = None if before is None else scaled(before, picture.position, previous.frame_count)
+            before = _last_field(history.anchor)
+            hint = None if before is None else scaled(before, picture.position, history.frame_count)
             return anchor_motion(task.frames, task.references[0], tables, lagrangian, before=before, hint=hint)
-        predicted, across = predicted_past(picture, _fields({p: c.latents for p, c in coded.items()}))
+        around = {position: self.coded[position].latents for position in picture.references if position}
+        predicted, across = predicted_past(picture, _fields(around))
         past, future = task.references
         return between_motion(
             task.frames, past, future, picture, tables, lagrangian, predicted=predicted, across=across
         )  # fmt: skip
 
 
-def _joined(pictures: list[EncodedPicture], count: int) -> EncodedChunk:
-    """pictures: in the order of coding."""
-    latents = ChunkLatents(tuple(picture.latents for picture in pictures))
-    frames = _in_time([p.decoded for p in sorted(pictures, key=lambda picture: picture.latents.first_frame)])
-    streams = (b"".join(picture.head for picture in pictures), *(picture.stream for picture in pictures))
-    return EncodedChunk(streams, latents, History(frames[slice(count - 1, count)], latents), frames)
-
-
-def _in_time(parts: list[Planes]) -> Planes:
-    if len(parts) == 1:
-        return parts[0]
-    return Planes(*(torch.cat([getattr(part, name) for part in parts]) for name in ("y", "u", "v")))
-
-
-def _like(latents: ChunkLatents) -> PictureLatents | None:
+def _like(anchor: PictureLatents) -> PictureLatents | None:
     """The anchor before, if its latents mean the same: inter latents say nothing about intra ones, nor the reverse."""
-    return None if latents.anchor.intra else latents.anchor
+    return None if anchor.intra else anchor
 
 
-def _anchor_field(latents: ChunkLatents) -> Tensor | None:
-    field = latents.anchor.field
-    return None if field is None else field[-1]
+def _last_field(anchor: PictureLatents) -> Tensor | None:
+    return None if anchor.field is None else anchor.field[-1]
 
 
 def _fields(pictures: dict[int, PictureLatents]) -> dict[int, Tensor]:

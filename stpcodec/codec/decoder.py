@@ -16,6 +16,7 @@ from stpcodec.codec.conceal import concealed_frames
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
 from stpcodec.codec.models import codec_of_file, thread_limit
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
+from stpcodec.codec.parallel import thread_beside
 from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.segments import SegmentCodec
 from stpcodec.codec.selection import Selection, no_frame, seconds_of, select
@@ -117,6 +118,7 @@ def decode(
                 name=str(target),
                 warn=warn,
             ) as video,
+            thread_beside(loaded.device),
             prefetched(frames, depth=_FRAMES_AHEAD) as frames_ahead,
         ):
             for frame in frames_ahead:

@@ -9,6 +9,7 @@ Memory is that of a few chunks and of one segment's coded bytes, however long th
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from stpcodec.codec.decoder import decoded_frames
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
 from stpcodec.codec.models import LoadedCodec, load_codec, thread_limit
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
+from stpcodec.codec.parallel import picture_pool
 from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.resume import Resumed, copy_segments, skip_done
 from stpcodec.codec.segments import SegmentCodec, SegmentStream
@@ -95,6 +97,7 @@ def encode(
         VideoReader(source, strict=strict, warn=warn) as reader,
         OutputFile(target, source=source, overwrite=overwrite, resumable=True, resume=resume) as output,
         thread_limit(threads),
+        ExitStack() as running,
     ):
         loaded = load_codec(model, device=device, model_dir=model_dir)
         info, multiple = reader.info, loaded.codec.alignment
@@ -122,7 +125,9 @@ def encode(
             done.check(segment, source)
             writer.write_segment(segment)
 
-        segments = SegmentStream(SegmentCodec(header, loaded.codec, loaded.device), write)
+        # Tiles are there since memory is short: one after the other.
+        pool = running.enter_context(picture_pool(loaded.device)) if not tile else None
+        segments = SegmentStream(SegmentCodec(header, loaded.codec, loaded.device), write, pool)
         segments.frames, segments.segments = done.frames, done.segments
         watch = _Watch(output, info.frame_count_estimate, fixed_bytes=writer.bytes_written, warn=warn)
         parts = chunks(

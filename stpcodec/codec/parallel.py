@@ -1,35 +1,68 @@
-"""Several independent jobs on the CPU at once.
+"""Pictures on the CPU side by side, each on a thread of its own.
 
-The operations of one picture are small: spread over two threads they take nearly as long as on one. Two pictures on a
-thread each do not.
+The operations of one picture are small: spread over the cores they take nearly as long as on one, and where another
+program wants a core too, ten times as long, since every operation waits for its slowest part. Pictures wait for each
+other only where they need each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 
-ResultT = TypeVar("ResultT")
+MOST_WORKERS = 4
+"""Pictures that can be coded at once, about: more threads go into the operations."""
 
 
-def together(jobs: Sequence[Callable[[], ResultT]], device: torch.device) -> list[ResultT]:
-    """Results in the order of the jobs; the first exception of theirs is raised. One after the other where the caller
-    allows one thread (torch.get_num_threads) or the device has a queue of its own."""
+class Inline(Executor):
+    """Does what it is given at once, in the caller's thread."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:  # delivered with the result, as by any executor
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def picture_pool(device: torch.device) -> Iterator[Executor]:
+    """Workers for as many threads as the caller may use (torch.get_num_threads); `Inline` where that is one, or the
+    device has a queue of its own. Inside the block the operations of the caller and of each worker share them out."""
     threads = torch.get_num_threads()
-    workers = min(threads, len(jobs))
+    workers = min(threads, MOST_WORKERS)
     if workers < 2 or device.type != "cpu":
-        return [job() for job in jobs]
-
-    def run(job: Callable[[], ResultT]) -> ResultT:
-        with torch.inference_mode():
-            return job()
-
-    try:
+        yield Inline()
+        return
+    with _threads(threads // workers):
         # A thread's own number of OpenMP threads; PyTorch has no other way to set it.
-        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,)) as pool:
-            return list(pool.map(run, jobs))
+        pool = ThreadPoolExecutor(workers, "stpcodec-picture", torch.set_num_threads, (threads // workers,))
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def thread_beside(device: torch.device) -> Iterator[None]:
+    """One of the caller's threads is left to what goes on beside the operations inside the block."""
+    if device.type != "cpu":
+        yield
+        return
+    with _threads(max(1, torch.get_num_threads() - 1)):
+        yield
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)

@@ -30,18 +30,13 @@ GAIN = {1: 0.88, 2: 0.86, 4: 0.8}
 
 
 class Planner:
-    """Remembers the frame before; `restart` with the one that opens a segment. Luma of any bit depth as [0, 1]."""
+    """Of one segment. Remembers the frame before: at first `luma` ``[H, W]`` in [0, 1], of the frame that opens it."""
 
-    def __init__(self) -> None:
-        self._last: Tensor | None = None
-
-    def restart(self, luma: Tensor) -> None:
-        """luma ``[H, W]``."""
+    def __init__(self, luma: Tensor) -> None:
         self._last = _small(luma)
 
     def plan(self, luma: Tensor) -> list[int]:
         """luma ``[N, H, W]``, at most 8 frames: lengths of the chunks to code them in."""
-        assert self._last is not None
         pictures = [self._last, *(_small(frame) for frame in luma)]
         self._last = pictures[-1]
         gaps = _Gaps(pictures)

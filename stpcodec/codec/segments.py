@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 import torch
 import xxhash
 
-from stpcodec.codec.chunk import ChunkCodec, History
+from stpcodec.codec.chunk import ChunkCodec, EncodedChunk, History
+from stpcodec.codec.parallel import Inline
 from stpcodec.codec.planning import Planner
 from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.samples import to_planes, to_samples
@@ -18,6 +21,9 @@ from stpcodec.errors import CorruptFile, CorruptSegment
 from stpcodec.model.planes import Planes
 from stpcodec.patches.padding import padded_size
 from stpcodec.video.frames import Frame
+
+LOOKAHEAD_FRAMES = 16
+"""Frames on their way through the encoder at most, when `SegmentBuilder.add` returns: two of the longest chunks."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,9 @@ class SegmentCodec:
             quality=header.quality,
         )
 
-    def open(self, first_frame: int) -> SegmentBuilder:
-        return SegmentBuilder(self, first_frame)
+    def open(self, first_frame: int, pool: Executor | None = None) -> SegmentBuilder:
+        """pool: codes the segment's pictures; None codes them in the caller's thread."""
+        return SegmentBuilder(self, first_frame, pool or Inline())
 
     def latents(self, segment: Segment) -> Iterator[list[TileLatents]]:
         """The integers of every chunk, per tile; no pixels. Checks their hash after the last chunk.
@@ -97,18 +104,19 @@ class SegmentCodec:
 
 
 class SegmentBuilder:
-    """One segment being encoded, chunk by chunk. Memory: its coded bytes and the histories of one chunk."""
+    """One segment being encoded, chunk by chunk. Memory: its coded bytes and LOOKAHEAD_FRAMES frames."""
 
-    def __init__(self, owner: SegmentCodec, first_frame: int) -> None:
+    def __init__(self, owner: SegmentCodec, first_frame: int, pool: Executor) -> None:
         self._owner = owner
         self._tiled = owner.tiled
+        self._chains = self._tiled.chains(pool)
         self._first_frame = first_frame
-        self._histories: list[History] | None = None
         self._hasher = xxhash.xxh3_128()
+        self._ahead: deque[tuple[int, list[Future[EncodedChunk]]]] = deque()
         self._chunks: list[Chunk] = []
         self._pts: list[int] = []
         self._durations: list[int] = []
-        self._planner = Planner() if owner.codec.plans_chunks else None
+        self._planner: Planner | None = None
 
     @property
     def coded_bytes(self) -> int:
@@ -116,33 +124,44 @@ class SegmentBuilder:
 
     def add(self, frames: Sequence[Frame]) -> None:
         """Code a single frame when it is the first, at most the codec's `chunk_frames` later; as one chunk, or as
-        several where the codec leaves that to the planner."""
+        several where the codec leaves that to the planner. Returns when few enough frames are on their way; errors
+        of coding come with a later frame, or with `close`."""
         owner = self._owner
         planes = to_planes(
             frames, bit_depth=owner.header.bit_depth, multiple=owner.codec.alignment, device=owner.device
         )
         start = 0
         for length in self._lengths(planes):
-            self._code(planes[slice(start, start + length)])
+            part = self._tiled.windows(planes[slice(start, start + length)])
+            coming = [chain.add(window) for chain, window in zip(self._chains, part, strict=True)]
+            self._ahead.append((length, coming))
             start += length
         self._pts += [frame.pts for frame in frames]
         self._durations += [frame.duration for frame in frames]
+        self._collect(LOOKAHEAD_FRAMES)
 
     def _lengths(self, planes: Planes) -> list[int]:
-        if self._planner is None:
+        if not self._owner.codec.plans_chunks:
             return [len(planes)]
-        if not self._chunks:
-            self._planner.restart(planes.y[-1])
+        if self._planner is None:
+            self._planner = Planner(planes.y[-1])
             return [len(planes)]
         return self._planner.plan(planes.y)
 
-    def _code(self, planes: Planes) -> None:
-        streams, latents, self._histories = self._tiled.encode(planes, self._histories)
-        for part in latents:
-            part.hash_into(self._hasher)
-        self._chunks.append(Chunk(frame_count=len(planes), streams=streams))
+    def _collect(self, most: int) -> None:
+        """Waits until at most so many frames are on their way."""
+        while sum(length for length, _ in self._ahead) > most or (
+            self._ahead and all(future.done() for future in self._ahead[0][1])
+        ):
+            length, coming = self._ahead.popleft()
+            parts = [future.result() for future in coming]
+            for part in parts:
+                part.latents.hash_into(self._hasher)
+            streams = tuple(stream for part in parts for stream in part.streams)
+            self._chunks.append(Chunk(frame_count=length, streams=streams))
 
     def close(self) -> Segment:
+        self._collect(0)
         return Segment(
             first_frame=self._first_frame,
             pts=tuple(self._pts),
@@ -158,8 +177,8 @@ class SegmentStream:
     frames, segments: begun so far. pending_bytes: coded, but not handed on yet.
     """
 
-    def __init__(self, codec: SegmentCodec, write: Callable[[Segment], object]) -> None:
-        self._codec, self._write = codec, write
+    def __init__(self, codec: SegmentCodec, write: Callable[[Segment], object], pool: Executor | None = None) -> None:
+        self._codec, self._write, self._pool = codec, write, pool
         self._open: SegmentBuilder | None = None
         self.frames = 0
         self.segments = 0
@@ -167,7 +186,7 @@ class SegmentStream:
     def add(self, frames: Sequence[Frame], *, opens_segment: bool) -> None:
         if opens_segment or self._open is None:
             self.finish()
-            self._open = self._codec.open(self.frames)
+            self._open = self._codec.open(self.frames, self._pool)
             self.segments += 1
         self._open.add(frames)
         self.frames += len(frames)

@@ -7,12 +7,15 @@ decoder stay equal tile by tile and only the pixels shown are blended.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import torch
 
-from stpcodec.codec.chunk import ChunkCodec, ChunkLatents, History
+from stpcodec.codec.chunk import ChunkCodec, History
+from stpcodec.codec.lookahead import Chain
 from stpcodec.errors import CorruptFile, UsageError
+from stpcodec.latents.chunk import ChunkLatents
 from stpcodec.model.planes import Planes
 from stpcodec.patches.tiles import Tile, blend, plan_tiles
 
@@ -73,25 +76,13 @@ class TiledCodec:
             except UsageError as error:
                 raise CorruptFile(f"its tiles cannot cover its frames ({error}); the file is damaged") from error
 
-    @torch.no_grad()
-    def encode(
-        self, planes: Planes, histories: Sequence[History] | None
-    ) -> tuple[tuple[bytes, ...], list[ChunkLatents], list[History]]:
-        """(streams of all tiles one after the other, latents per tile, history per tile).
+    def chains(self, pool: Executor) -> list[Chain]:
+        """Encoders of one segment, one a tile: each takes its `window` of every chunk."""
+        return [Chain(self.codec, quality=self.quality, pool=pool) for _ in self.tiles]
 
-        Raises: what the codec raises.
-        """
-        streams: list[bytes] = []
-        latents: list[ChunkLatents] = []
-        new_histories: list[History] = []
-        for index, tile in enumerate(self.tiles):
-            coded = self.codec.encode(
-                _window(planes, tile), quality=self.quality, history=histories[index] if histories else None
-            )
-            streams += coded.streams
-            latents.append(coded.latents)
-            new_histories.append(coded.history)
-        return tuple(streams), latents, new_histories
+    def windows(self, planes: Planes) -> list[Planes]:
+        """The parts of padded planes under the tiles."""
+        return [_window(planes, tile) for tile in self.tiles]
 
     @torch.no_grad()
     def decode_latents(

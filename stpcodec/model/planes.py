@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,3 +39,10 @@ class Planes:
 
     def to(self, device: torch.device | str) -> Planes:
         return self.map(lambda plane: plane.to(device))
+
+
+def join_frames(parts: Sequence[Planes]) -> Planes:
+    """The frames of all parts, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Planes(*(torch.cat([getattr(part, name) for part in parts]) for name in ("y", "u", "v")))

@@ -11,7 +11,7 @@ from stpcodec.latents.gop import coding_order
 from stpcodec.model.chunk_io import blend, pack_frames, predict, unpack_frames, warped_pair
 from stpcodec.model.network import ChunkNetwork, Context, StpNetwork
 from stpcodec.model.picture_motion import choose_blend
-from stpcodec.model.planes import Planes
+from stpcodec.model.planes import Planes, join_frames
 from stpcodec.model.rates import depth_bonus, lagrange_lambda, squared_error
 from stpcodec.training.dataset import Sequence
 from stpcodec.training.loss import code_chunk
@@ -52,7 +52,7 @@ def sequence_loss(
     extra = 0 if pictures is None else len(pictures)
     stacked, quality_stack = first, quality_intra
     if pictures is not None:
-        stacked = Planes(*(torch.cat(pair) for pair in zip(_planes(first), _planes(pictures), strict=True)))
+        stacked = join_frames((first, pictures))
         quality_stack = torch.cat((quality_intra, quality_intra.repeat(1 + extra // batch)[:extra]))
     with torch.set_grad_enabled(torch.is_grad_enabled() and part != "inter"):
         coded = code_chunk(network.intra, pack_frames(stacked, 1), quality_stack, None, None)
@@ -126,10 +126,6 @@ def picture_context(
 def balance(quality: Tensor) -> Tensor:
     """Weight of a sample's loss: the optimal cost grows about as the root of λ, and every quality shall count."""
     return (lagrange_lambda(quality) / LAMBDA_MIDDLE).rsqrt()
-
-
-def _planes(planes: Planes) -> tuple[Tensor, Tensor, Tensor]:
-    return planes.y, planes.u, planes.v
 
 
 def _mean(values: Tensor) -> float:

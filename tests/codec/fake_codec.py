@@ -15,6 +15,7 @@ import torch
 import xxhash
 
 from stpcodec.errors import CorruptFile
+from stpcodec.latents.gop import Picture, coding_order
 from stpcodec.model.planes import Planes
 
 PLANES = ("y", "u", "v")
@@ -62,10 +63,42 @@ def step(quality: int) -> float:
     return (101 - quality) / 1023
 
 
+@dataclass
+class FakeEncoding:
+    """A chunk of one picture."""
+
+    codec: FakeChunkCodec
+    frames: Planes
+    quality: int
+    history: FakeHistory | None
+    coded: FakeEncoded | None = None
+
+    @property
+    def order(self) -> tuple[Picture, ...]:
+        return coding_order(len(self.frames))[:1]
+
+    def ready(self, picture: Picture) -> bool:
+        return True
+
+    def code(self, picture: Picture) -> None:
+        self.coded = self.codec.encode(self.frames, quality=self.quality, history=self.history)
+
+    def leaves(self) -> FakeHistory:
+        assert self.coded is not None
+        return self.coded.history
+
+    def result(self) -> FakeEncoded:
+        assert self.coded is not None
+        return self.coded
+
+
 class FakeChunkCodec:
     chunk_frames = 4
     plans_chunks = False
     alignment = 16
+
+    def begin(self, frames: Planes, *, quality: int, history: FakeHistory | None) -> FakeEncoding:
+        return FakeEncoding(self, frames, quality, history)
 
     def encode(self, frames: Planes, *, quality: int, history: FakeHistory | None) -> FakeEncoded:
         assert len(frames) == 1 if history is None else 1 <= len(frames) <= self.chunk_frames

@@ -210,7 +210,7 @@ def test_history_is_the_last_frame_as_decoded(codec: ChunkCodec) -> None:
     for chunk in coded.chunks:
         assert_same(chunk.history.reference, chunk.reconstruction[len(chunk.reconstruction) - 1 :])
         assert len(chunk.history.reference) == 1
-        assert chunk.history.latents is chunk.latents
+        assert chunk.history.anchor is chunk.latents.anchor
 
 
 def test_bytes_and_quality_rise_with_quality() -> None:

@@ -1,4 +1,4 @@
-"""Jobs side by side: results in order, errors as they are, the caller's threads as they were."""
+"""Workers for pictures: as many as there are threads, and the caller's threads as they were."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from stpcodec.codec.parallel import together
+from stpcodec.codec.parallel import MOST_WORKERS, Inline, picture_pool, thread_beside
 
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(params=[1, 2, 4])
+@pytest.fixture(params=[1, 2, 3, 8])
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
@@ -21,13 +21,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 7])
-def test_results_come_in_the_order_of_the_jobs(threads: int, count: int) -> None:
-    assert together([lambda n=n: n * n for n in range(count)], CPU) == [n * n for n in range(count)]  # type: ignore[misc]
-    assert torch.get_num_threads() == threads
-
-
-def test_jobs_run_at_once_only_where_there_are_threads(threads: int) -> None:
+def test_jobs_run_at_once_where_there_are_threads(threads: int) -> None:
     """Each waits for the other: one after the other that would be for ever."""
     arrived = [threading.Event(), threading.Event()]
 
@@ -35,21 +29,40 @@ def test_jobs_run_at_once_only_where_there_are_threads(threads: int) -> None:
         arrived[own].set()
         return arrived[1 - own].wait(timeout=20 if threads > 1 else 0.01)
 
-    assert together([lambda: job(0), lambda: job(1)], CPU) == ([True, True] if threads > 1 else [False, True])
+    with picture_pool(CPU) as pool:
+        found = [future.result() for future in [pool.submit(job, 0), pool.submit(job, 1)]]
+    assert found == ([True, True] if threads > 1 else [False, True])
 
 
-def test_an_error_is_raised_and_the_threads_are_given_back(threads: int) -> None:
-    def fail() -> int:
-        raise ValueError("this one")
-
-    with pytest.raises(ValueError, match="this one"):
-        together([lambda: 1, fail, lambda: 3], CPU)
+def test_workers_share_the_threads(threads: int) -> None:
+    share = threads // min(threads, MOST_WORKERS)
+    with picture_pool(CPU) as pool:
+        assert torch.get_num_threads() == share
+        assert pool.submit(torch.get_num_threads).result() == share
+        assert isinstance(pool, Inline) == (threads == 1)
     assert torch.get_num_threads() == threads
 
 
-def test_nothing_is_recorded_for_gradients(threads: int) -> None:
-    """As in the caller, whose inference mode other threads do not inherit."""
-    weight = torch.ones(3, requires_grad=True)
-    with torch.inference_mode():
-        results = together([lambda: weight * 2, lambda: weight * 3], CPU)
-    assert not any(result.requires_grad for result in results)
+def test_an_error_comes_with_the_result_and_the_threads_are_given_back(threads: int) -> None:
+    def fail() -> int:
+        raise ValueError("this one")
+
+    with picture_pool(CPU) as pool:
+        future = pool.submit(fail)
+        assert pool.submit(lambda: 3).result() == 3
+        with pytest.raises(ValueError, match="this one"):
+            future.result()
+    assert torch.get_num_threads() == threads
+
+
+def test_a_device_with_a_queue_of_its_own_needs_no_workers(threads: int) -> None:
+    for device in (torch.device("cuda"), torch.device("meta")):
+        with picture_pool(device) as pool, thread_beside(device):
+            assert isinstance(pool, Inline)
+            assert torch.get_num_threads() == threads
+
+
+def test_one_thread_is_left_to_what_goes_on_beside(threads: int) -> None:
+    with thread_beside(CPU):
+        assert torch.get_num_threads() == max(1, threads - 1)
+    assert torch.get_num_threads() == threads

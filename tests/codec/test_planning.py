@@ -14,8 +14,7 @@ HEIGHT, WIDTH = 128, 192
 
 def planned(luma: Tensor) -> list[int]:
     """Lengths of the chunks of all frames behind the first."""
-    planner = Planner()
-    planner.restart(luma[0])
+    planner = Planner(luma[0])
     return planner.plan(luma[1:])
 
 
@@ -62,8 +61,7 @@ def test_long_chunks_begin_where_halves_met() -> None:
 def test_the_last_frame_is_remembered() -> None:
     """Two calls of four frames look at the same neighbours as one call of eight, as far as chunks of four reach."""
     luma = blinking(9, share=0.4)
-    planner = Planner()
-    planner.restart(luma[0])
+    planner = Planner(luma[0])
     parts = planner.plan(luma[1:5]) + planner.plan(luma[5:])
     whole = planned(luma)
     assert whole == parts or whole == [8]

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from stpcodec.codec.chunk import ChunkCodec
+from stpcodec.codec.parallel import Inline
 from stpcodec.codec.samples import to_planes
 from stpcodec.codec.tiling import OVERLAP, TiledCodec, choose_tile
 from stpcodec.errors import CorruptFile, UsageError
@@ -37,14 +38,23 @@ def test_impossible_tiles_are_refused(tile: int) -> None:
         choose_tile(1080, 1920, tile, 16)
 
 
+def coded(codec: TiledCodec, *chunks: Planes) -> list[tuple[tuple[bytes, ...], list, list]]:  # type: ignore[type-arg]
+    """Per chunk: the streams of all tiles one after the other, latents per tile, history per tile."""
+    chains, found = codec.chains(Inline()), []
+    for chunk in chunks:
+        parts = [chain.add(part).result() for chain, part in zip(chains, codec.windows(chunk), strict=True)]
+        streams = tuple(stream for part in parts for stream in part.streams)
+        found.append((streams, [part.latents for part in parts], [part.history for part in parts]))
+    return found
+
+
 def test_tiles_predict_from_their_own_history_and_blend_to_the_picture() -> None:
     frames = [Frame(*triple, pts=i) for i, triple in enumerate(pictures(5, height=192, width=320))]
     planes = to_planes(frames, bit_depth=8, multiple=16, device=torch.device("cpu"))
     codec = TiledCodec(FakeChunkCodec(), height=192, width=320, tile=128, overlap=64, quality=100)  # type: ignore[arg-type]
     assert len(codec.tiles) > 2
     intra, inter = planes[:1], planes[1:]
-    streams_a, latents_a, histories = codec.encode(intra, None)
-    streams_b, _, _ = codec.encode(inter, histories)
+    (streams_a, latents_a, _), (streams_b, _, _) = coded(codec, intra, inter)
     assert len(streams_a) == 3 * len(codec.tiles)
 
     decoded_a = codec.decode_latents(streams_a, frame_count=1, previous=None)
@@ -81,8 +91,7 @@ def learned(tiny_weights: Path) -> TiledCodec:
 def test_tiles_of_pictures_between_two_references(learned: TiledCodec) -> None:
     """Every tile is a chunk of its own, with its own references: decoded as encoded, and as if it stood alone."""
     frames = moving_planes(6, 80, 128, dy=1, dx=3)
-    first, _, histories = learned.encode(frames[:1], None)
-    streams, sent, after = learned.encode(frames[1:], histories)
+    (first, _, _), (streams, sent, after) = coded(learned, frames[:1], frames[1:])
     tiles = learned.tiles
     assert len(tiles) == 6
     assert len(streams) == 6 * len(tiles), "heads and five pictures each"
@@ -116,8 +125,7 @@ def test_tiles_of_pictures_between_two_references(learned: TiledCodec) -> None:
 def test_tiles_with_a_picture_too_many_or_too_few(learned: TiledCodec, change: int) -> None:
     """Whether or not the streams can be shared out evenly."""
     frames = moving_planes(3, 80, 128)
-    first, _, histories = learned.encode(frames[:1], None)
-    streams, _, _ = learned.encode(frames[1:], histories)
+    (first, _, _), (streams, _, _) = coded(learned, frames[:1], frames[1:])
     intra = learned.decode_latents(first, frame_count=1, previous=None)
     wrong = (*streams, *streams[:change]) if change > 0 else streams[:change]
     with pytest.raises(CorruptFile, match="streams"):

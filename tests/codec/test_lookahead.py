@@ -1,0 +1,153 @@
+"""Chains of chunks: the same ones whatever the pool and the order pictures get done in; errors reach the caller."""
+
+from __future__ import annotations
+
+import random
+import threading
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from stpcodec.codec.chunk import ChunkCodec, ChunkEncoding, EncodedChunk
+from stpcodec.codec.lookahead import Chain
+from stpcodec.codec.parallel import Inline
+from stpcodec.latents.gop import Picture
+from stpcodec.model.planes import Planes
+from stpcodec.model.zoo import load_model
+from tests.tiny_model import moving_planes
+
+LENGTHS = (1, 4, 1, 8, 2, 3)
+
+
+class Shuffled(Executor):
+    """Runs what it was given one by one in a random order, when asked to."""
+
+    def __init__(self, seed: int) -> None:
+        self.random, self.jobs = random.Random(seed), []  # type: ignore[var-annotated]
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.jobs.append((future, fn, args))
+        return future
+
+    def run(self) -> None:
+        while self.jobs:
+            future, fn, args = self.jobs.pop(self.random.randrange(len(self.jobs)))
+            future.set_result(fn(*args))
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_weights: Path) -> ChunkCodec:
+    return ChunkCodec(load_model(tiny_weights, device=torch.device("cpu")))
+
+
+@pytest.fixture(scope="module")
+def chunks() -> list[Planes]:
+    frames, found, start = moving_planes(sum(LENGTHS), 64, 96, dy=1, dx=3), [], 0
+    for length in LENGTHS:
+        found.append(frames[start : start + length])
+        start += length
+    return found
+
+
+@pytest.fixture(scope="module")
+def expected(tiny: ChunkCodec, chunks: list[Planes]) -> list[EncodedChunk]:
+    history, found = None, []
+    for chunk in chunks:
+        found.append(tiny.encode(chunk, quality=60, history=history))
+        history = found[-1].history
+    return found
+
+
+def assert_same(found: list[EncodedChunk], expected: list[EncodedChunk]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        assert one.streams == other.streams
+        assert torch.equal(one.reconstruction.y, other.reconstruction.y)
+
+
+def test_in_the_callers_thread(tiny: ChunkCodec, chunks: list[Planes], expected: list[EncodedChunk]) -> None:
+    chain = Chain(tiny, quality=60, pool=Inline())
+    coming = [chain.add(chunk) for chunk in chunks]
+    assert all(future.done() for future in coming)
+    assert_same([future.result() for future in coming], expected)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_in_any_order(tiny: ChunkCodec, chunks: list[Planes], expected: list[EncodedChunk], seed: int) -> None:
+    pool = Shuffled(seed)
+    chain = Chain(tiny, quality=60, pool=pool)
+    coming = [chain.add(chunk) for chunk in chunks]
+    assert not any(future.done() for future in coming)
+    pool.run()
+    assert_same([future.result(timeout=0) for future in coming], expected)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_in_threads(tiny: ChunkCodec, chunks: list[Planes], expected: list[EncodedChunk], workers: int) -> None:
+    with ThreadPoolExecutor(workers) as pool:
+        chain = Chain(tiny, quality=60, pool=pool)
+        assert_same([future.result() for future in [chain.add(chunk) for chunk in chunks]], expected)
+
+
+def test_the_next_anchor_does_not_wait_for_pictures_between(
+    tiny: ChunkCodec, chunks: list[Planes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anchors, between, code = [threading.Event() for _ in range(3)], threading.Event(), ChunkEncoding.code
+
+    def held(self: ChunkEncoding, picture: Picture) -> None:
+        if picture.depth:
+            assert between.wait(timeout=60)
+        code(self, picture)
+        if not picture.depth:
+            next(event for event in anchors if not event.is_set()).set()
+
+    monkeypatch.setattr(ChunkEncoding, "code", held)
+    with ThreadPoolExecutor(3) as pool:
+        chain = Chain(tiny, quality=60, pool=pool)
+        coming = [chain.add(chunk) for chunk in chunks[:3]]
+        assert anchors[2].wait(timeout=60), "all anchors are coded"
+        assert not coming[1].done()
+        between.set()
+        assert [len(future.result().reconstruction) for future in coming] == [1, 4, 1]
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_comes_with_its_chunk(
+    tiny: ChunkCodec, chunks: list[Planes], monkeypatch: pytest.MonkeyPatch, depth: int, workers: int
+) -> None:
+    code = ChunkEncoding.code
+
+    def failing(self: ChunkEncoding, picture: Picture) -> None:
+        if len(self.frames) == 8 and picture.depth == depth:
+            raise MemoryError("no room")
+        code(self, picture)
+
+    monkeypatch.setattr(ChunkEncoding, "code", failing)
+    with ThreadPoolExecutor(workers) if workers else Inline() as pool:
+        chain = Chain(tiny, quality=60, pool=pool)
+        coming = [chain.add(chunk) for chunk in chunks]
+        for number, future in enumerate(coming):
+            if number == 3 or (number > 3 and depth == 0):
+                with pytest.raises(MemoryError, match="no room"):
+                    future.result(timeout=60)
+            else:
+                assert len(future.result(timeout=60).reconstruction) == LENGTHS[number]
+
+
+def test_a_chunk_that_cannot_be(tiny: ChunkCodec, chunks: list[Planes]) -> None:
+    chain = Chain(tiny, quality=60, pool=Inline())
+    assert chain.add(chunks[0]).result().streams
+    with pytest.raises(ValueError, match="a chunk of 0 frames"):
+        chain.add(chunks[0][:0]).result()
+
+
+def test_a_pool_that_was_shut_down(tiny: ChunkCodec, chunks: list[Planes]) -> None:
+    pool = ThreadPoolExecutor(1)
+    chain = Chain(tiny, quality=60, pool=pool)
+    pool.shutdown()
+    with pytest.raises(RuntimeError):
+        chain.add(chunks[0]).result(timeout=60)
