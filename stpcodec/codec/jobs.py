@@ -1,0 +1,104 @@
+"""How many segments are coded at once, each in a process of its own, and on how many threads each.
+
+The bytes of a file depend on the threads of a job (torch sums in another order on two threads than on one), so the
+default of threads follows from the video alone, never from the number of jobs: the same bytes for every `jobs`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from stpcodec.codec.models import thread_limit
+from stpcodec.errors import UsageError
+from stpcodec.model.zoo import resolve_device
+
+WORTH_SAMPLES = 32_000_000
+"""Luma samples of a video below which starting processes (two seconds each) is not worth it."""
+WAITING_BYTES = 1 << 30
+"""Most memory for frames that wait: read but not yet with a worker, or decoded but not yet written."""
+WORKER_BYTES, WORKER_BYTES_PER_SAMPLE = 300e6, 350
+"""Memory of a worker. Measured: 410 MB at 640×360; 836 MB to encode 1920×1080."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """What there is to code. frames: None where unknown, which counts as many; longest_segment in frames."""
+
+    frames: int | None
+    longest_segment: int
+    height: int
+    width: int
+    frame_bytes: int
+
+    @property
+    def worth_jobs(self) -> bool:
+        """Whether it is long enough for several jobs to be faster than one on several threads."""
+        if self.frames is None:
+            return True
+        several = 2 * self.frames >= 3 * self.longest_segment
+        return several and self.frames * self.height * self.width >= WORTH_SAMPLES
+
+    @property
+    def most_jobs(self) -> int:
+        """As many as there are segments, waiting frames have room to feed, and memory holds."""
+        segment_bytes = self.longest_segment * self.frame_bytes
+        limits = [1 + WAITING_BYTES // segment_bytes]
+        if self.frames is not None:
+            limits.append(-(-self.frames // self.longest_segment))
+        available = _available_bytes()
+        if available is not None:
+            worker_bytes = WORKER_BYTES + WORKER_BYTES_PER_SAMPLE * self.height * self.width
+            limits.append(int(available / 2 / (worker_bytes + segment_bytes)))
+        return max(1, min(limits))
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """count 1: no worker process, the caller does the work. threads: of torch in each job; None: as it is set."""
+
+    count: int
+    threads: int | None
+
+
+def choose_jobs(jobs: int | None, threads: int | None, *, device: torch.device, video: Video | None) -> Jobs:
+    """What is asked for, with None replaced by what suits the video. video None: of work that workers cannot do.
+
+    Raises:
+        UsageError: below 1.
+    """
+    for name, value in (("jobs", jobs), ("threads", threads)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} {value}: must be at least 1")
+    if video is None or device.type != "cpu" or sys.platform == "win32":  # worker.py talks over an inherited socket
+        return Jobs(1, threads)
+    cores, worth = torch.get_num_threads(), video.worth_jobs
+    if threads is None:
+        threads = 1 if worth else cores
+    if jobs is None:
+        jobs = min(cores // threads, video.most_jobs) if worth else 1
+    return Jobs(max(1, jobs), threads)
+
+
+@contextmanager
+def planned(jobs: int | None, threads: int | None, *, device: str, video: Video | None) -> Iterator[Jobs]:
+    """`choose_jobs`, and its threads for this process inside the block."""
+    chosen = choose_jobs(jobs, threads, device=resolve_device(device), video=video)
+    with thread_limit(chosen.threads):
+        yield chosen
+
+
+def _available_bytes() -> int | None:
+    """Memory that programs can have without swapping; None where the system does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
