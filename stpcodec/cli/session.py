@@ -46,7 +46,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", min=1, help="CPU threads of a job; by default 1 for long videos, else all cores."),
+    typer.Option("--threads", min=1, help="CPU threads of each job; by default all cores, shared among the jobs."),
 ]
 WeightsFile = Annotated[
     str | None, typer.Option("--model", metavar="FILE", help="Weights file, if it is not found by itself.")

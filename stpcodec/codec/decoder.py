@@ -75,7 +75,7 @@ def decode(
     start, end: seconds from the first frame, start <= time < end; only the segments needed are decoded, times
     begin again at zero, and the other streams are cut likewise. vcodec, options: FFmpeg encoder and options.
     jobs: segments decoded at once, each in a process of its own (CPU only, not with `conceal`); None: as many as pay, 1
-    for short videos. threads: of torch in each job; None: 1 for videos long enough for several jobs, else all cores.
+    for short videos. threads: of torch in each job; None: the cores, divided among as many jobs as suit the video.
     conceal: fill what a damaged file has lost from the nearest intact frames, with one warning for each gap.
     A file that was cut off or is still being written is decoded up to its last complete segment, with a warning.
 

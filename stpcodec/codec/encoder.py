@@ -88,7 +88,7 @@ def encode(
     own to look into first (then $STPCODEC_MODELS and the user's). segment_frames: the longest segment, 1 to 256.
     tile: tile size in luma samples, 0 to tile only frames too large for memory.
     jobs: segments coded at once, each in a process of its own (CPU only); None: as many as pay, 1 for short videos.
-    threads: of torch in each job; None: 1 for videos long enough for several jobs, else all cores. The bytes depend on
+    threads: of torch in each job; None: the cores, divided among as many jobs as suit the video. The bytes depend on
     `threads` (rounding), not on `jobs`.
     verify: decode what was written before it gets its name, and report PSNR against the source.
     resume: continue what an interrupted encode of the same source with the same options left beside the target, and

@@ -1,7 +1,7 @@
 """How many segments are coded at once, each in a process of its own, and on how many threads each.
 
 The bytes of a file depend on the threads of a job (torch sums in another order on two threads than on one), so the
-default of threads follows from the video alone, never from the number of jobs: the same bytes for every `jobs`.
+default of threads follows from the video and the cores, never from the number of jobs: the same bytes for every `jobs`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WORTH_SAMPLES = 32_000_000
 WAITING_BYTES = 1 << 30
 """Most memory for frames that wait: read but not yet with a worker, or decoded but not yet written."""
 WORKER_BYTES, WORKER_BYTES_PER_SAMPLE = 300e6, 350
-"""Memory of a worker. Measured: 410 MB at 640×360; 836 MB to encode 1920×1080."""
+"""Memory of a worker. Measured: 410 MB at 640×360; 836 MB to encode and 998 MB to decode 1920×1080."""
 
 
 @dataclass(frozen=True)
@@ -36,25 +36,31 @@ class Video:
     frame_bytes: int
 
     @property
-    def worth_jobs(self) -> bool:
-        """Whether it is long enough for several jobs to be faster than one on several threads."""
-        if self.frames is None:
-            return True
-        several = 2 * self.frames >= 3 * self.longest_segment
-        return several and self.frames * self.height * self.width >= WORTH_SAMPLES
+    def segment_bytes(self) -> int:
+        return self.longest_segment * self.frame_bytes
 
     @property
-    def most_jobs(self) -> int:
-        """As many as there are segments, waiting frames have room to feed, and memory holds."""
-        segment_bytes = self.longest_segment * self.frame_bytes
-        limits = [1 + WAITING_BYTES // segment_bytes]
-        if self.frames is not None:
-            limits.append(-(-self.frames // self.longest_segment))
+    def side_by_side(self) -> int:
+        """How many segments can be coded at once: as many as there are, and as waiting frames have room to feed."""
+        room = 1 + WAITING_BYTES // self.segment_bytes
+        if self.frames is None:
+            return room
+        if 2 * self.frames < 3 * self.longest_segment:  # the second one is too short to make up for fewer threads
+            return 1
+        return min(room, -(-self.frames // self.longest_segment))
+
+    @property
+    def worth_processes(self) -> bool:
+        return self.frames is None or self.frames * self.height * self.width >= WORTH_SAMPLES
+
+    @property
+    def fit_in_memory(self) -> int:
+        """How many workers have room in half of what is free."""
         available = _available_bytes()
-        if available is not None:
-            worker_bytes = WORKER_BYTES + WORKER_BYTES_PER_SAMPLE * self.height * self.width
-            limits.append(int(available / 2 / (worker_bytes + segment_bytes)))
-        return max(1, min(limits))
+        if available is None:
+            return sys.maxsize
+        worker_bytes = WORKER_BYTES + WORKER_BYTES_PER_SAMPLE * self.height * self.width + self.segment_bytes
+        return int(available / 2 / worker_bytes)
 
 
 @dataclass(frozen=True)
@@ -76,11 +82,11 @@ def choose_jobs(jobs: int | None, threads: int | None, *, device: torch.device, 
             raise UsageError(f"{name} {value}: must be at least 1")
     if video is None or device.type != "cpu" or sys.platform == "win32":  # worker.py talks over an inherited socket
         return Jobs(1, threads)
-    cores, worth = torch.get_num_threads(), video.worth_jobs
-    if threads is None:
-        threads = 1 if worth else cores
+    cores = torch.get_num_threads()
+    if threads is None:  # from the video and the cores alone: neither from `jobs` nor from what memory is free now
+        threads = cores // min(cores, video.side_by_side)
     if jobs is None:
-        jobs = min(cores // threads, video.most_jobs) if worth else 1
+        jobs = min(cores // threads, video.side_by_side, video.fit_in_memory) if video.worth_processes else 1
     return Jobs(max(1, jobs), threads)
 
 

@@ -64,16 +64,24 @@ class TestChoosing:
     def test_videos_of_one_segment_have_one_job_on_all_cores(self, frames: int) -> None:
         video = Video(frames, 128, 360, 640, 345_600)
         assert choose_jobs(None, None, device=CPU, video=video) == Jobs(1, 4)
-        assert choose_jobs(2, None, device=CPU, video=video) == Jobs(2, 4), "threads do not follow from jobs"
+
+    @pytest.mark.parametrize("frames", [1, 191, 192, 300, 1000, None])
+    def test_threads_do_not_follow_from_jobs(self, frames: int | None) -> None:
+        """They decide the bytes of the file."""
+        video = Video(frames, 128, 360, 640, 345_600)
+        assert len({choose_jobs(jobs, None, device=CPU, video=video).threads for jobs in (None, 1, 2, 4, 16)}) == 1
 
     def test_small_videos_are_not_worth_a_process(self) -> None:
-        assert choose_jobs(None, None, device=CPU, video=Video(1000, 128, 90, 160, 21_600)) == Jobs(1, 4)
+        assert choose_jobs(None, None, device=CPU, video=Video(1000, 128, 90, 160, 21_600)) == Jobs(1, 1)
 
     def test_not_more_jobs_than_segments_or_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert choose_jobs(None, None, device=CPU, video=Video(192, 128, 360, 640, 345_600)) == Jobs(2, 2)
         assert choose_jobs(None, None, device=CPU, video=Video(300, 128, 360, 640, 345_600)) == Jobs(3, 1)
-        assert choose_jobs(None, None, device=CPU, video=Video(1000, 128, 2160, 3840, 12_441_600)) == Jobs(1, 1)
+        assert choose_jobs(None, None, device=CPU, video=Video(1000, 128, 2160, 3840, 12_441_600)) == Jobs(1, 4)
         monkeypatch.setattr(jobs_module, "_available_bytes", lambda: 2_000_000_000)
         assert choose_jobs(None, None, device=CPU, video=LONG) == Jobs(2, 1)
+        monkeypatch.setattr(jobs_module, "_available_bytes", lambda: 0)
+        assert choose_jobs(None, None, device=CPU, video=LONG) == Jobs(1, 1)
 
     def test_one_job_where_workers_are_of_no_use(self) -> None:
         assert choose_jobs(4, None, device=torch.device("cuda"), video=LONG) == Jobs(1, None)
@@ -213,7 +221,9 @@ class TestQueuesToEncode:
         feeder = Feeder(work, segments=30, length=10)
         with driven(work, [slow]):
             feeder.start()
-            assert eventually(lambda: feeder.added == 40)
+            assert eventually(lambda: feeder.added == 40 and work.waiting_bytes == 38 * SIZE), (
+                "two are with the slow one"
+            )
             helper = threading.Thread(target=work.drive, args=(quick,), daemon=True)
             helper.start()
             time.sleep(0.5)
