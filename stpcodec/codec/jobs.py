@@ -80,7 +80,7 @@ def choose_jobs(jobs: int | None, threads: int | None, *, device: torch.device, 
     for name, value in (("jobs", jobs), ("threads", threads)):
         if value is not None and value < 1:
             raise UsageError(f"{name} {value}: must be at least 1")
-    if video is None or device.type != "cpu" or sys.platform == "win32":  # worker.py talks over an inherited socket
+    if video is None or device.type != "cpu" or sys.platform == "win32":  # a worker's socket is inherited, not there
         return Jobs(1, threads)
     cores = torch.get_num_threads()
     if threads is None:  # from the video and the cores alone: neither from `jobs` nor from what memory is free now
