@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stpcodec.cli import console
-from stpcodec.cli.session import Device, ModelFolder, Overwrite, Quiet, Session, Verbose, WeightsFile
+from stpcodec.cli.session import Device, ModelFolder, Overwrite, Quiet, Session, Threads, Verbose, WeightsFile
 from stpcodec.codec.output import check_target
 
 EXAMPLES = """Examples:
@@ -51,7 +51,16 @@ def decode(
     conceal: Annotated[
         bool, typer.Option("--conceal", help="Fill what a damaged file has lost from the nearest intact frames.")
     ] = False,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            min=1,
+            metavar="N",
+            help="Segments decoded at once, each in a process; by default as many as pay.",
+        ),
+    ] = None,
+    threads: Threads = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -74,6 +83,7 @@ def decode(
             vcodec=vcodec,
             options=options or None,
             threads=threads,
+            jobs=jobs,
             conceal=conceal,
             overwrite=overwrite,
             progress=progress,
@@ -82,7 +92,9 @@ def decode(
     if not quiet:
         console.say(f"{target}: {report.frames} frames, {report.frames_per_second:.1f} fps")
     if verbose:
-        console.say(f"{target}: model {report.model} on {report.device}, {report.segments} segments decoded")
+        console.say(
+            f"{target}: model {report.model} on {report.device}, {report.segments} segments decoded, {report.jobs} jobs"
+        )
 
 
 decode.__doc__ = f"{decode.__doc__}\n\n{EXAMPLES}"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stpcodec.cli import console
-from stpcodec.cli.session import Device, ModelFolder, Overwrite, Quiet, Session, Verbose
+from stpcodec.cli.session import Device, ModelFolder, Overwrite, Quiet, Session, Threads, Verbose
 from stpcodec.codec.output import check_target
 
 EXAMPLES = """Examples:
@@ -39,7 +39,16 @@ def encode(
         int,
         typer.Option("--segment-frames", min=1, max=256, help="Longest segment: seeking and damage stop at its ends."),
     ] = 128,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            min=1,
+            metavar="N",
+            help="Segments coded at once, each in a process; by default as many as pay. Same bytes for any number.",
+        ),
+    ] = None,
+    threads: Threads = None,
     tile: Annotated[
         int,
         typer.Option("--tile", min=0, help="Tile size in pixels to bound memory; 0: only for very large frames."),
@@ -73,6 +82,7 @@ def encode(
             device=device,
             segment_frames=segment_frames,
             threads=threads,
+            jobs=jobs,
             overwrite=overwrite,
             strict=strict,
             verify=verify,
@@ -91,7 +101,7 @@ def encode(
             console.say(f"{target}: verified, PSNR in dB: {planes}")
     if verbose:
         console.say(
-            f"{target}: model {report.model} on {report.device}, {report.segments} segments, "
+            f"{target}: model {report.model} on {report.device}, {report.segments} segments, {report.jobs} jobs, "
             f"{console.size_text(report.sidecar_bytes)} of other streams"
         )
 

@@ -44,6 +44,10 @@ Verbose = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary; warnings and errors only.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="CPU threads of each job; by default all cores, shared among the jobs."),
+]
 WeightsFile = Annotated[
     str | None, typer.Option("--model", metavar="FILE", help="Weights file, if it is not found by itself.")
 ]
