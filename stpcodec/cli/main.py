@@ -25,6 +25,8 @@ import typer
 from stpcodec import __version__
 from stpcodec.cli import console
 from stpcodec.cli.bench import bench
+from stpcodec.cli.concat import concat
+from stpcodec.cli.cut import cut
 from stpcodec.cli.decode import decode
 from stpcodec.cli.encode import encode
 from stpcodec.cli.export import export
@@ -49,7 +51,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (encode, decode, info, verify, repair, bench, train, train_plot, export, finetune):
+for verb in (encode, decode, info, verify, repair, cut, concat, bench, train, train_plot, export, finetune):
     app.command()(verb)
 
 

@@ -43,6 +43,7 @@ Verbose = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary; warnings and errors only.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
+PictureOnly = Annotated[bool, typer.Option("--picture-only", help="Leave out sound and all other streams.")]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
 WeightsFile = Annotated[
     str | None, typer.Option("--model", metavar="FILE", help="Weights file, if it is not found by itself.")
