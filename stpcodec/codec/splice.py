@@ -218,7 +218,8 @@ def _tags(header: StreamHeader) -> list[dict[str, str]]:
 
 def _check_alike(first: StreamHeader, other: StreamHeader, first_name: str, name: str) -> None:
     pairs = [(label, getattr(first, field), getattr(other, field)) for field, label in _MUST_AGREE.items()]
-    pairs.append(("display matrix", *(header.stream_metadata.get(DISPLAY_MATRIX) for header in (first, other))))
+    ours, theirs = (header.stream_metadata.get(DISPLAY_MATRIX) for header in (first, other))
+    pairs.append(("display matrix", ours, theirs))
     differ = [
         f"{label} {_shown(theirs)} instead of {_shown(ours)}" for label, ours, theirs in pairs if theirs != ours
     ]

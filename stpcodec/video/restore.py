@@ -154,13 +154,15 @@ class SidecarTracks:
         begins = packet.pts * base
         if self._end is not None and begins >= self._end:
             return False
+        ends = begins + (packet.duration or 0) * base
+        if self._end is not None and ends > self._end and packet.stream.type == "subtitle":
+            packet.duration = round((self._end - begins) / base)
         if self._start is None or begins >= self._start:
             return self._can_start_with(packet)
-        ends = begins + (packet.duration or 0) * base
         if packet.stream.type != "subtitle" or ends <= self._start:
             return False
         packet.pts = packet.dts = round(self._start / base)
-        packet.duration = round((ends - self._start) / base)
+        packet.duration = round((min(ends, self._end or ends) - self._start) / base)
         return True
 
     def _can_start_with(self, packet: Packet) -> bool:

@@ -29,6 +29,9 @@ from stpcodec.video.tracks import codec_name, comes_from_header, is_timed, title
 if TYPE_CHECKING:
     from av.container.core import Chapter  # exists for type checkers only
 
+# libavformat appends one with the file's own bit rates to the setup of a mov_text track, at every copy.
+_BIT_RATE_BOX = b"\0\0\0\x14btrt"
+
 
 @dataclass(frozen=True)
 class SidecarPart:
@@ -135,7 +138,8 @@ def _kind(stream: Stream) -> tuple[object, ...]:
     """What must be the same for packets of one track to be played as those of another."""
     codec = getattr(stream, "codec_context", None)
     sound = (codec.sample_rate, codec.layout.name, codec.format.name) if stream.type == "audio" and codec else ()
-    return (stream.type, codec_name(stream), bytes(getattr(codec, "extradata", None) or b""), *sound)
+    setup = bytes(getattr(codec, "extradata", None) or b"").split(_BIT_RATE_BOX)[0]
+    return (stream.type, codec_name(stream), setup, *sound)
 
 
 def _titles(container: InputContainer) -> str:
