@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import typer
 
 from stpcodec.cli import console
-from stpcodec.cli.session import Overwrite, PictureOnly, Quiet, Session, Verbose, help_text
+from stpcodec.cli.session import Json, LogFile, Overwrite, PictureOnly, Quiet, Session, Verbose, help_text
 from stpcodec.errors import UsageError
 
 EXAMPLES = """Examples:
@@ -26,6 +27,8 @@ def concat(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    as_json: Json = False,
+    log_file: LogFile = None,
 ) -> None:
     """Join .stp files, with their sound and everything else, without coding anything anew.
 
@@ -38,20 +41,20 @@ def concat(
 
     *sources, target = paths
     session: Session = context.obj
-    with console.progress_bar(session.guard, quiet=quiet) as progress:
+    with session.report.progress(session.guard, source=target) as progress:
         report = splice.concat(
             sources,
             target,
             picture_only=picture_only,
             overwrite=overwrite,
             progress=progress,
-            warn=console.warning,
+            warn=session.report.warning,
         )
-    if not quiet:
-        console.say(
-            f"{target}: {report.files} files, {report.frames} frames in {report.segments} segments, "
-            f"{console.time_text(report.duration_seconds)}, {console.size_text(report.bytes_written)}"
-        )
+    session.report.say(
+        f"{target}: {report.files} files, {report.frames} frames in {report.segments} segments, "
+        f"{console.time_text(report.duration_seconds)}, {console.size_text(report.bytes_written)}"
+    )
+    session.report.emit("file", sources=sources, target=target, status="done", **dataclasses.asdict(report))
 
 
 concat.__doc__ = help_text(concat.__doc__, EXAMPLES)

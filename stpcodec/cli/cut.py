@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import typer
 
 from stpcodec.cli import console
-from stpcodec.cli.session import Overwrite, PictureOnly, Quiet, Session, Verbose, help_text
+from stpcodec.cli.session import Json, LogFile, Overwrite, PictureOnly, Quiet, Session, Verbose, help_text
 
 EXAMPLES = """Examples:
 
@@ -31,6 +32,8 @@ def cut(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    as_json: Json = False,
+    log_file: LogFile = None,
 ) -> None:
     """Copy a part of a .stp file, with the sound and everything else beside it, without coding anything anew.
 
@@ -40,7 +43,7 @@ def cut(
     from stpcodec.codec import splice
 
     session: Session = context.obj
-    with console.progress_bar(session.guard, quiet=quiet) as progress:
+    with session.report.progress(session.guard, source=source) as progress:
         report = splice.cut(
             source,
             target,
@@ -49,14 +52,14 @@ def cut(
             picture_only=picture_only,
             overwrite=overwrite,
             progress=progress,
-            warn=console.warning,
+            warn=session.report.warning,
         )
-    if not quiet:
-        asked = f"{start or 0:g} s to {'the end' if end is None else f'{end:g} s'}"
-        console.say(
-            f"{target}: {report.start_seconds:.3f} s to {report.end_seconds:.3f} s of {source}, whole segments around "
-            f"the {asked} asked for; {report.frames} frames, {console.size_text(report.bytes_written)}"
-        )
+    asked = f"{start or 0:g} s to {'the end' if end is None else f'{end:g} s'}"
+    session.report.say(
+        f"{target}: {report.start_seconds:.3f} s to {report.end_seconds:.3f} s of {source}, whole segments around "
+        f"the {asked} asked for; {report.frames} frames, {console.size_text(report.bytes_written)}"
+    )
+    session.report.emit("file", source=source, target=target, status="done", **dataclasses.asdict(report))
 
 
 cut.__doc__ = help_text(cut.__doc__, EXAMPLES)

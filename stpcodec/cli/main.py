@@ -38,7 +38,7 @@ from stpcodec.cli.signals import SignalReceived
 from stpcodec.cli.train import train
 from stpcodec.cli.train_plot import train_plot
 from stpcodec.cli.verify import verify
-from stpcodec.codec.output import OutputClosed
+from stpcodec.codec.output import OutputClosed, output_error
 from stpcodec.errors import OutputError, StpError
 
 app = typer.Typer(
@@ -69,7 +69,8 @@ def _global_options(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    pass
+    session: Session = context.obj
+    session.report.verb = context.invoked_subcommand or ""
 
 
 def main() -> int:
@@ -92,14 +93,18 @@ def main() -> int:
 
 def run(args: list[str]) -> int:
     """Run the program with `args`; returns its exit code. Never raises."""
-    session = Session()
+    session, code = Session(), 0
     try:
         with session.guard:
             app(args, prog_name="stpcodec", obj=session)
-        return 0
     except BaseException as error:  # the one place where everything ends
         # Whatever else went wrong while a signal was being obeyed is not news.
-        return _exit_code(session.guard.received or error, session)
+        code = _exit_code(session.guard.received or error, session)
+    try:
+        session.report.finish(code)
+    except OSError as error:
+        return code or _exit_code(output_error("standard output", error), session)
+    return code
 
 
 def _exit_code(error: BaseException, session: Session) -> int:
@@ -107,20 +112,21 @@ def _exit_code(error: BaseException, session: Session) -> int:
         case SystemExit():  # typer has printed its usage error
             return error.code if isinstance(error.code, int) else int(error.code is not None)
         case SignalReceived():
-            console.say(f"stpcodec: ended by {error}")
+            session.report.say(f"stpcodec: ended by {error}")
             return error.exit_code
         case KeyboardInterrupt():
             return 130
         case OutputClosed() | BrokenPipeError():
+            session.report.as_json = False
             _silence_stdout()
             return OutputClosed.exit_code
     if session.debug or (session.verbose and not isinstance(error, StpError)):
         console.say("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, StpError):
-        console.error(str(error))
+        session.report.error(str(error), error.exit_code)
         return error.exit_code
     hint = "run again with -v or STPCODEC_DEBUG=1 for the traceback, and report it"
-    console.error(f"internal error: {type(error).__name__}: {error}; {hint}")
+    session.report.error(f"internal error: {type(error).__name__}: {error}; {hint}", 1)
     return 1
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from stpcodec.codec.conceal import concealed_frames
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
-from stpcodec.codec.models import codec_of_file, thread_limit
+from stpcodec.codec.models import LoadCodec, codec_of_file, thread_limit
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.segments import SegmentCodec
@@ -58,6 +58,7 @@ def decode(
     threads: int | None = None,
     conceal: bool = False,
     overwrite: bool = False,
+    load: LoadCodec | None = None,
     progress: ProgressCallback = ignore_progress,
     warn: Warn = log_warning,
 ) -> DecodeReport:
@@ -68,6 +69,7 @@ def decode(
     start, end: seconds from the first frame, start <= time < end; only the segments needed are decoded, times
     begin again at zero, and the other streams are cut likewise. vcodec, options: FFmpeg encoder and options.
     conceal: fill what a damaged file has lost from the nearest intact frames, with one warning for each gap.
+    load: how to get the model; a `CodecCache` loads it once for several files.
     A file that was cut off or is still being written is decoded up to its last complete segment, with a warning.
 
     Raises:
@@ -94,7 +96,7 @@ def decode(
             frame_count=total,
             duration_seconds=seconds_of(stream, stream.segments[-1].last_pts),
         )
-        loaded = codec_of_file(header, model=model, device=device, model_dir=model_dir)
+        loaded = codec_of_file(header, model=model, device=device, model_dir=model_dir, load=load)
         sidecar = salvage_sidecar(stream, output, warn=warn) if conceal else read_sidecar(stream, output)
         time_base = Fraction(*header.time_base)
 
