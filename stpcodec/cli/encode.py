@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stpcodec.cli import console
+from stpcodec.cli.aim import Aim, one_aim
 from stpcodec.cli.batch import Batch, Rules
 from stpcodec.cli.files import VIDEOS, one_pair, plan_jobs, refuse_shared_stdout
 from stpcodec.cli.journal import Job, Journal
@@ -33,12 +34,18 @@ from stpcodec.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from stpcodec.codec.encoder import EncodeReport
+    from stpcodec.codec.events import ProgressCallback
+    from stpcodec.video.frames import Warn
 
 EXAMPLES = """Examples:
 
 stpcodec encode in.mp4 out.stp
 
 stpcodec encode in.mkv out.stp --quality 70 --verify
+
+stpcodec encode in.mp4 out.stp --target-size 25MB
+
+stpcodec encode in.mp4 out.stp --bitrate 800k
 
 stpcodec encode *.mp4 --out-dir coded --skip-existing
 
@@ -59,6 +66,18 @@ def encode(
         ),
     ],
     quality: Annotated[int, typer.Option("--quality", min=1, max=100, help="Higher is better and larger.")] = 50,
+    target_psnr: Annotated[
+        float | None,
+        typer.Option("--target-psnr", metavar="DB", help="Instead of --quality: the lowest for this PSNR (6:1:1)."),
+    ] = None,
+    target_size: Annotated[
+        str | None,
+        typer.Option("--target-size", metavar="SIZE", help="Instead of --quality: the highest that fits into 25MB."),
+    ] = None,
+    bitrate: Annotated[
+        str | None,
+        typer.Option("--bitrate", metavar="RATE", help="Instead of --quality: nearest to 800k, without the sound."),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option("--model", metavar="NAME|FILE", help="Model name or weights file; the default is learned."),
@@ -110,28 +129,85 @@ def encode(
     report = session.report
     rules = Rules(skip_existing=skip_existing, overwrite=overwrite, dry_run=dry_run)
 
-    def code(source: str, target: str, *, resume: bool) -> EncodeReport:
+    aim = one_aim(context, psnr_db=target_psnr, size=target_size, bitrate=bitrate)
+    if aim is not None and resume:
+        raise UsageError("--resume continues one encode, a target needs several; leave one of them out")
+
+    def code(
+        source: str,
+        target: str,
+        progress: ProgressCallback,
+        *,
+        quality: int = quality,
+        overwrite: bool = overwrite,
+        resume: bool = resume,
+        verify: bool = verify,
+        warn: Warn = report.warning,
+    ) -> EncodeReport:
         from stpcodec.codec import encoder
 
-        with report.progress(session.guard, source=source) as progress:
-            return encoder.encode(
-                source,
-                target,
-                quality=quality,
-                model=model,
-                model_dir=model_dir,
-                device=device,
-                segment_frames=segment_frames,
-                threads=threads,
-                overwrite=overwrite,
-                strict=strict,
-                verify=verify,
-                tile=tile,
-                resume=resume,
-                load=session.load,
-                progress=progress,
-                warn=report.warning,
-            )
+        return encoder.encode(
+            source,
+            target,
+            quality=quality,
+            model=model,
+            model_dir=model_dir,
+            device=device,
+            segment_frames=segment_frames,
+            threads=threads,
+            overwrite=overwrite,
+            strict=strict,
+            verify=verify,
+            tile=tile,
+            resume=resume,
+            load=session.load,
+            progress=progress,
+            warn=warn,
+        )
+
+    def code_to(aim: Aim, source: str, target: str, progress: ProgressCallback) -> dict[str, Any]:
+        from stpcodec.codec.targets import encode_to
+
+        said: set[str] = set()
+
+        def warn_once(message: str) -> None:
+            if message not in said:
+                said.add(message)
+                report.warning(message)
+
+        def encode_at(path: Path, quality: int, measure: bool) -> EncodeReport:
+            report.detail(f"{source}: trying quality {quality}")
+            return code(
+                source, str(path), progress, quality=quality, overwrite=True, resume=False, verify=verify or measure,
+                warn=warn_once,
+            )  # fmt: skip
+
+        done = encode_to(
+            aim.goal(),
+            source,
+            target,
+            encode_at,
+            model=model,
+            model_dir=model_dir,
+            device=device,
+            segment_frames=segment_frames,
+            threads=threads,
+            tile=tile,
+            strict=strict,
+            overwrite=overwrite,
+            load=session.load,
+            progress=progress,
+        )
+        _tell(session, target, done.encode)
+        report.say(
+            f"{target}: quality {done.quality} comes to {done.goal.text(done.reached)}, "
+            f"{done.goal.deviation_text(done.reached)} of the target; {done.encodes} encodes, {done.trials} trials"
+        )
+        goal = {
+            "kind": str(done.goal.kind), "asked": done.goal.value, "reached": done.reached,
+            "deviation": round(done.deviation, 6), "encodes": done.encodes, "trials": done.trials,
+        }  # fmt: skip
+        return _facts(done.encode) | {"quality": done.quality, "goal": goal}
 
     def check(target: str) -> None:
         from stpcodec.codec.verify import verify
@@ -145,9 +221,14 @@ def encode(
     def work(source: str, target: str, *, resume: bool) -> dict[str, Any]:
         before = _identity(source) if remove else None
         warnings = report.warnings
-        done = code(source, target, resume=resume)
-        _tell(session, target, done)
-        facts = _facts(done)
+        with report.progress(session.guard, source=source) as progress:
+            if aim is not None:
+                facts = code_to(aim, source, target, progress)
+            else:
+                done = code(source, target, progress, resume=resume)
+                facts = _facts(done) | {"quality": quality}
+        if aim is None:
+            _tell(session, target, done)
         if remove:
             if report.warnings == warnings:
                 check(target)
@@ -172,7 +253,8 @@ def encode(
         return
     folder, jobs = plan_jobs(paths, out_dir=out_dir, recursive=recursive, suffixes=VIDEOS, target_suffix=".stp")
     options = {
-        "quality": quality, "model": model, "model_dir": model_dir, "segment_frames": segment_frames, "tile": tile,
+        "quality": quality, "aim": aim, "model": model, "model_dir": model_dir, "segment_frames": segment_frames,
+        "tile": tile,
     }  # fmt: skip
     batch = Batch(session, "encoded", rules, Journal(folder, options))
 

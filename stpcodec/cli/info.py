@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -12,7 +12,9 @@ from stpcodec.cli.batch import Batch
 from stpcodec.cli.files import STP, find_sources
 from stpcodec.cli.journal import Job
 from stpcodec.cli.session import Json, LogFile, Quiet, Recursive, Session, StpFilesArgument, Verbose, help_text
-from stpcodec.codec.stpfile import StpFile
+
+if TYPE_CHECKING:  # numpy would make every start slower
+    from stpcodec.codec.stpfile import StpFile
 
 EXAMPLES = """Examples:
 
@@ -31,6 +33,8 @@ def info(
     log_file: LogFile = None,
 ) -> None:
     """Show what is in .stp files."""
+    from stpcodec.codec.stpfile import StpFile
+
     session: Session = context.obj
     report = session.report
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, output_error
 from stpcodec.container import StpReader, StpWriter
+from stpcodec.container.layout import RECORD, SIDECAR_HEAD
+from stpcodec.container.limits import MAX_SIDECAR_PIECE
 from stpcodec.errors import OutputError
 from stpcodec.video.frames import Warn
 from stpcodec.video.sidecar import extract_sidecar, is_readable
@@ -34,6 +36,15 @@ def write_sidecar(writer: StpWriter, source: str | Path, output: OutputFile, *, 
     written = _write(writer, scratch)
     scratch.unlink(missing_ok=True)
     return written
+
+
+def sidecar_size(source: str | Path, output: OutputFile) -> int:
+    """How many bytes `write_sidecar` would take in the file."""
+    scratch = output.scratch(".sidecar")
+    with _named(output, scratch):
+        size = scratch.stat().st_size if extract_sidecar(source, scratch, warn=lambda _: None) else 0
+    scratch.unlink(missing_ok=True)
+    return size + -(-size // MAX_SIDECAR_PIECE) * (RECORD.size + SIDECAR_HEAD.size)
 
 
 def write_cut_sidecar(
