@@ -31,13 +31,16 @@ def one_aim(
     context: typer.Context, *, psnr_db: float | None, size: str | None, bitrate: str | None
 ) -> Aim | None:
     """The one aim of a command line, or None. Raises UsageError for several, and beside --quality."""
-    given = {"--target-psnr": psnr_db, "--target-size": size, "--bitrate": bitrate}
-    names = [name for name, value in given.items() if value is not None]
-    source = context.get_parameter_source("quality")
-    if names and source is not None and source.name == "COMMANDLINE":
-        names.append("--quality")
-    if len(names) > 1:
-        raise UsageError(f"{' and '.join(names)}: only one of them can be had at a time")
+    given = {"target_psnr": psnr_db, "target_size": size, "bitrate": bitrate, "quality": True}
+    chosen = [name for name, value in given.items() if value is not None]
+    commanded = [name for name in chosen if _is_commanded(context, name)]
+    if len(commanded) > 1 or (not commanded and len(chosen) > 2):
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in commanded or chosen[:-1])
+        raise UsageError(f"{names}: only one of them can be had at a time")
+    if commanded:  # defaults from a file or the environment give way
+        psnr_db = psnr_db if commanded == ["target_psnr"] else None
+        size = size if commanded == ["target_size"] else None
+        bitrate = bitrate if commanded == ["bitrate"] else None
     if psnr_db is not None:
         if not 0 < psnr_db < 100:
             raise UsageError(f"--target-psnr {psnr_db}: must be above 0 and below 100 dB")
@@ -45,3 +48,8 @@ def one_aim(
     if size is not None:
         return Aim("size", parse_size(size))
     return None if bitrate is None else Aim("bitrate", parse_rate(bitrate))
+
+
+def _is_commanded(context: typer.Context, parameter: str) -> bool:
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"

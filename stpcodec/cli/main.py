@@ -28,12 +28,14 @@ from stpcodec.cli.bench import bench
 from stpcodec.cli.concat import concat
 from stpcodec.cli.cut import cut
 from stpcodec.cli.decode import decode
+from stpcodec.cli.doctor import doctor
 from stpcodec.cli.encode import encode
 from stpcodec.cli.export import export
 from stpcodec.cli.finetune import finetune
 from stpcodec.cli.info import info
 from stpcodec.cli.repair import repair
 from stpcodec.cli.session import Session
+from stpcodec.cli.settings import default_map
 from stpcodec.cli.signals import SignalReceived
 from stpcodec.cli.train import train
 from stpcodec.cli.train_plot import train_plot
@@ -48,16 +50,19 @@ app = typer.Typer(
     "failed, 5 target unreachable or not writable, 6 model missing or mismatched, 128+N ended by signal N.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (encode, decode, info, verify, repair, cut, concat, bench, train, train_plot, export, finetune):
+for verb in (encode, decode, info, verify, repair, cut, concat, bench, train, train_plot, export, finetune, doctor):
     app.command()(verb)
 
 
 def _print_version(value: bool) -> None:
     if value:
-        print(f"stpcodec {__version__}")
+        print(f"stpcodec {__version__}", flush=True)  # at once: the rest has to load torch
+        from stpcodec.cli.installation import device_names, model_names
+
+        print(f"models: {', '.join(model_names())}")
+        print(f"devices: {', '.join(device_names())}")
         raise typer.Exit()
 
 
@@ -66,11 +71,12 @@ def _global_options(
     context: typer.Context,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print version, models, devices; exit."),
     ] = False,
 ) -> None:
     session: Session = context.obj
     session.report.verb = context.invoked_subcommand or ""
+    context.default_map = default_map(context)
 
 
 def main() -> int:

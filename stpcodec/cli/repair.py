@@ -8,7 +8,11 @@ from typing import Annotated
 import typer
 
 from stpcodec.cli import console
-from stpcodec.cli.session import Json, LogFile, Overwrite, Quiet, Session, Verbose
+from stpcodec.cli.session import Json, LogFile, Overwrite, Quiet, Session, Verbose, help_text
+
+EXAMPLES = """Examples:
+
+stpcodec repair damaged.stp sound.stp"""
 
 
 def repair(
@@ -49,3 +53,6 @@ def repair(
     )
     facts = dataclasses.asdict(report) | {"losses": len(report.losses)}
     session.report.emit("file", source=source, target=target, status="done", **facts)
+
+
+repair.__doc__ = help_text(repair.__doc__, EXAMPLES)
