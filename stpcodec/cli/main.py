@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -37,6 +38,7 @@ from stpcodec.cli.repair import repair
 from stpcodec.cli.session import Session
 from stpcodec.cli.settings import default_map
 from stpcodec.cli.signals import SignalReceived
+from stpcodec.cli.thumb import thumb
 from stpcodec.cli.train import train
 from stpcodec.cli.train_plot import train_plot
 from stpcodec.cli.verify import verify
@@ -52,8 +54,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (encode, decode, info, verify, repair, cut, concat, bench, train, train_plot, export, finetune, doctor):
-    app.command()(verb)
+_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Video": (encode, decode, info, verify, repair, cut, concat, thumb),
+    "Models and measurement": (bench, train, train_plot, export, finetune, doctor),
+}
+for panel, verbs in _PANELS.items():
+    for verb in verbs:
+        app.command(rich_help_panel=panel)(verb)
 
 
 def _print_version(value: bool) -> None:
