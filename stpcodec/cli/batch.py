@@ -11,6 +11,7 @@ from stpcodec.cli import console
 from stpcodec.cli.journal import Job, Journal
 from stpcodec.cli.session import Session
 from stpcodec.codec.output import OutputClosed, check_source, check_target, output_error
+from stpcodec.codec.partial import remove_twin
 from stpcodec.errors import StpError, UsageError
 
 _LISTED = 20  # failures that are named again at the end
@@ -57,7 +58,7 @@ class Batch:
                 self.session.guard.check()
                 try:
                     self._one(job, f"[{number}/{len(jobs)}]", taken, work)
-                except OutputClosed:
+                except OutputClosed:  # nobody reads what would be said of the others
                     raise
                 except StpError as error:
                     self._fail(job, str(error), error.exit_code)
@@ -67,6 +68,8 @@ class Batch:
                     if self.session.debug:
                         raise
                     self._fail(job, f"{job.source}: internal error: {type(error).__name__}: {error}", 1)
+        except OutputClosed:
+            raise
         except BaseException:
             left = len(jobs) - self.done - self.skipped - len(self.failures)
             self.session.report.say(f"{self._totals(len(jobs))}, {left} left; the same command goes on from here")
@@ -107,7 +110,9 @@ class Batch:
         self._emit(job, "done", facts)
 
     def _reason_to_skip(self, job: Job) -> str | None:
-        if self.journal is not None and self.journal.is_done(job):
+        if self.journal is not None and job.target is not None and self.journal.is_done(job):
+            if not self.rules.dry_run:
+                remove_twin(job.target)
             return f"{job.target} was made before"
         if self.rules.skip_existing and job.target is not None and job.target.is_file():
             return f"{job.target} exists"

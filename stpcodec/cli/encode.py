@@ -219,6 +219,8 @@ def encode(
             ).raise_if_bad()  # fmt: skip
 
     def work(source: str, target: str, *, resume: bool) -> dict[str, Any]:
+        if remove and not Path(source).is_file():
+            raise UsageError(f"{source}: is no single file that --rm could delete; leave --rm out")
         before = _identity(source) if remove else None
         warnings = report.warnings
         with report.progress(session.guard, source=source) as progress:
@@ -245,6 +247,8 @@ def encode(
             report.emit("file", source=source, target=target, status="skipped")
             return
         check_target(target, source=source, overwrite=overwrite)  # before torch loads
+        if Path(target).suffix.lower() in VIDEOS and Path(target).is_file():
+            raise UsageError(f"{target}: is a video where the output is to be named; --out-dir takes several inputs")
         if dry_run:
             report.say(f"{source}: would be encoded to {target}")
             report.emit("file", source=source, target=target, status="planned")

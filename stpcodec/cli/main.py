@@ -115,8 +115,10 @@ def run(args: list[str]) -> int:
         code = _exit_code(session.guard.received or error, session)
     try:
         session.report.finish(code)
-    except OSError as error:
-        return code or _exit_code(output_error("standard output", error), session)
+    except (OSError, OutputClosed) as error:
+        session.report.as_json = False
+        failed = output_error("standard output", error) if isinstance(error, OSError) else error
+        return code or _exit_code(failed, session)
     return code
 
 

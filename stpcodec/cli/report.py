@@ -19,6 +19,7 @@ from typing import Any, TextIO
 from stpcodec.cli import console
 from stpcodec.cli.signals import SignalGuard
 from stpcodec.codec.events import Progress, ProgressCallback
+from stpcodec.codec.output import OutputClosed
 from stpcodec.errors import UsageError
 
 _PROGRESS_SECONDS = 0.5  # between two progress objects of one phase
@@ -61,7 +62,7 @@ class Report:
             return
         self._note(text)
         if always or not self.quiet:
-            print(text, flush=True)
+            _print(text)
 
     def warning(self, message: str) -> None:
         self.warnings += 1
@@ -82,7 +83,7 @@ class Report:
         if kind == "file":
             self._files[fields["status"]] += 1
         if self.as_json:
-            print(json.dumps({"type": kind, "verb": self.verb, **fields}), flush=True)
+            _print(json.dumps({"type": kind, "verb": self.verb, **fields}))
 
     def finish(self, exit_code: int) -> None:
         """The last object of all."""
@@ -137,6 +138,13 @@ class Report:
             except OSError as error:  # a full disk must not end the work
                 console.say(f"stpcodec: warning: the log cannot be written: {error.strerror}")
                 self._log = None
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError as error:  # typer would make it exit code 1
+        raise OutputClosed("standard output: the reader closed the pipe") from error
 
 
 def progress_fields(event: Progress, source: str | None) -> dict[str, Any]:

@@ -41,6 +41,16 @@ def has_leftover(target: Path) -> bool:
     return path.is_file() or path.with_name(path.name + ".before").is_file()
 
 
+def remove_twin(target: Path) -> None:
+    """Remove the partial file of a run that was killed between giving it its final name and taking the other away."""
+    path = partial_path(Path(os.path.realpath(target)))
+    try:
+        if os.path.samefile(path, target):
+            path.unlink()
+    except OSError:
+        pass  # as a rule there is none
+
+
 def partial_path(final: Path) -> Path:
     return final.with_name(f".{final.name}.partial")
 

@@ -106,6 +106,17 @@ def test_a_journal_of_other_options_or_another_source_counts_for_nothing(
     assert "1 encoded" in run("encode", *files, "--out-dir", out, *FAST).err
 
 
+def test_a_kill_between_the_two_names_of_an_output_leaves_one(videos: Path, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "out"
+    files = (videos / "a.mkv", videos / "text.avi")
+    assert run("encode", *files, "--out-dir", out, *FAST).code == 3
+    lines = (out / NAME).read_text().splitlines()
+    (out / NAME).write_text("\n".join(line for line in lines if '"done"' not in line) + "\n")
+    os.link(out / "a.stp", out / ".a.stp.partial")
+    assert "1 skipped" in run("encode", *files, "--out-dir", out, *FAST).err
+    assert names(out) == [NAME, "a.stp"]
+
+
 def test_two_inputs_for_one_output(videos: Path, tmp_path: Path, run: Run) -> None:
     write_y4m(videos / "a.y4m", pictures(2))
     outcome = run("encode", videos / "a.mkv", videos / "a.y4m", "--out-dir", tmp_path / "out", *FAST)
@@ -216,12 +227,16 @@ def test_decoding_and_checking_several(stp: Path, tmp_path: Path, run: Run) -> N
         (("decode", "-r", "{v}", "--out-dir", "{t}/out"), 3, "holds no file ending in .stp"),
         (("encode", "{v}/a.mkv", "-", "--json"), 2, "--json and the output -"),
         (("verify", "{v}"), 2, "add -r"),
+        (("encode", "{v}/a.mkv", "{v}/b.y4m", "--overwrite"), 2, "--out-dir takes several inputs"),
+        (("encode", "{v}/%02d.png", "{t}/out.stp", "--rm"), 2, "no single file"),
     ],
 )
 def test_wrong_usage_is_one_line(
     videos: Path, tmp_path: Path, run: Run, args: tuple[str, ...], code: int, said: str
 ) -> None:
+    before = (videos / "b.y4m").read_bytes()
     outcome = run(*(arg.format(v=videos, t=tmp_path) for arg in args))
+    assert (videos / "b.y4m").read_bytes() == before
     assert outcome.code == code
     assert outcome.err.count("\n") == 1
     assert said in outcome.err
@@ -256,3 +271,12 @@ def test_an_interrupted_batch_goes_on(tmp_path: Path, number: int) -> None:
     whole = subprocess.run([*args[:4], str(folder / "c.mkv"), str(tmp_path / "c.stp"), *args[8:]])
     assert whole.returncode == 0
     assert (out / "c.stp").read_bytes() == (tmp_path / "c.stp").read_bytes()
+
+
+def test_a_reader_that_goes_away_ends_it(stp: Path) -> None:
+    program = f"{sys.executable} -m stpcodec.cli.main info --json {f'{stp} ' * 100}"
+    command = f"{program} | head -c 10; exit ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert result.returncode == 141
+    assert "Traceback" not in result.stderr
+    assert "failed" not in result.stderr
