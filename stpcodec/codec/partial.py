@@ -38,7 +38,7 @@ class Partial:
 def has_leftover(target: Path) -> bool:
     """Whether a killed run may have left a part of `target`; one that runs now looks the same, and is not disturbed."""
     path = partial_path(Path(os.path.realpath(target)))
-    return path.is_file() or path.with_name(path.name + ".before").is_file()
+    return any(part.is_file() and part.stat().st_size for part in (path, path.with_name(path.name + ".before")))
 
 
 def remove_twin(target: Path) -> None:

@@ -113,8 +113,11 @@ def test_a_kill_between_the_two_names_of_an_output_leaves_one(videos: Path, tmp_
     lines = (out / NAME).read_text().splitlines()
     (out / NAME).write_text("\n".join(line for line in lines if '"done"' not in line) + "\n")
     os.link(out / "a.stp", out / ".a.stp.partial")
-    assert "1 skipped" in run("encode", *files, "--out-dir", out, *FAST).err
-    assert names(out) == [NAME, "a.stp"]
+    (out / ".b.stp.partial").write_bytes(b"")  # killed before its first byte: nothing to resume, no warning
+    outcome = run("encode", *files, videos / "b.y4m", "--out-dir", out, *FAST)
+    assert "1 encoded, 1 skipped, 1 failed" in outcome.err
+    assert "warning" not in outcome.err
+    assert names(out) == [NAME, "a.stp", "b.stp"]
 
 
 def test_two_inputs_for_one_output(videos: Path, tmp_path: Path, run: Run) -> None:
