@@ -2,8 +2,9 @@
 
     sample ─► trials on a few pieces ─► quality ─► encode ─► measured ─► nearer quality ─► encode … ─► the best one
 
-Quality is one whole number for the file, so a target is met as nearly as one step allows: some 3 to 4 % of the bytes.
-A size is not exceeded, a PSNR is reached, a bit rate is met as nearly as can be.
+Quality is one whole number for the file, so a target is met as nearly as one step allows; on foreman-qcif a step was
+3 % of the bytes with `dct` and 4.4 % with `stp-s`. A size is not exceeded, a PSNR is reached, a bit rate is met as
+nearly as can be.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ LOWEST, HIGHEST = 1, 100
 TOLERANCE = 0.02
 _TRIALS = 4
 _ENCODES = 6
-# Until two points are known: bytes grow by some 3.5 % a step of quality, PSNR by some 0.13 dB.
+# Until two points are known; first guesses between the two models.
 _BYTES_SLOPE, _PSNR_SLOPE = 0.035, 0.13
 
 
