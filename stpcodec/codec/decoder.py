@@ -18,7 +18,7 @@ from stpcodec.codec.crew import Crew, hired
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
 from stpcodec.codec.frame_jobs import frames_by
 from stpcodec.codec.jobs import Video, planned
-from stpcodec.codec.models import codec_of_file
+from stpcodec.codec.models import LoadCodec, codec_of_file
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.parallel import thread_beside
 from stpcodec.codec.prefetch import prefetched
@@ -66,6 +66,7 @@ def decode(
     jobs: int | None = None,
     conceal: bool = False,
     overwrite: bool = False,
+    load: LoadCodec | None = None,
     progress: ProgressCallback = ignore_progress,
     warn: Warn = log_warning,
 ) -> DecodeReport:
@@ -78,6 +79,7 @@ def decode(
     jobs: segments decoded at once, each in a process of its own (CPU only, not with `conceal`); None: as many as pay, 1
     for short videos. threads: of torch in each job; None: the cores, divided among as many jobs as suit the video.
     conceal: fill what a damaged file has lost from the nearest intact frames, with one warning for each gap.
+    load: how to get the model; a `CodecCache` loads it once for several files.
     A file that was cut off or is still being written is decoded up to its last complete segment, with a warning.
 
     Raises:
@@ -103,7 +105,7 @@ def decode(
             frame_count=total,
             duration_seconds=seconds_of(stream, stream.segments[-1].last_pts),
         )
-        loaded = codec_of_file(header, model=model, device=device, model_dir=model_dir)
+        loaded = codec_of_file(header, model=model, device=device, model_dir=model_dir, load=load)
         sidecar = salvage_sidecar(stream, output, warn=warn) if conceal else read_sidecar(stream, output)
         time_base = Fraction(*header.time_base)
 

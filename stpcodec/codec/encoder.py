@@ -20,7 +20,7 @@ from stpcodec.codec.crew import Crew, hired
 from stpcodec.codec.decoder import frames_ahead
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
 from stpcodec.codec.jobs import Video, planned
-from stpcodec.codec.models import LoadedCodec, load_codec
+from stpcodec.codec.models import LoadCodec, LoadedCodec, load_codec
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.resume import Resumed, copy_segments, skip_done
@@ -79,6 +79,7 @@ def encode(
     verify: bool = False,
     tile: int = 0,
     resume: bool = False,
+    load: LoadCodec | None = None,
     progress: ProgressCallback = ignore_progress,
     warn: Warn = log_warning,
 ) -> EncodeReport:
@@ -93,6 +94,7 @@ def encode(
     verify: decode what was written before it gets its name, and report PSNR against the source.
     resume: continue what an interrupted encode of the same source with the same options left beside the target, and
     leave the same when interrupted; the file is the one that an uninterrupted run makes.
+    load: how to get the model; a `CodecCache` loads it once for several files.
 
     Raises:
         UsageError, InputError, OutputError, ModelError, VerificationFailed: as their names say; then nothing
@@ -107,7 +109,7 @@ def encode(
         OutputFile(target, source=source, overwrite=overwrite, resumable=True, resume=resume) as output,
         planned(jobs, threads, device=device, video=_video(reader.info, segment_frames)) as plan,
     ):
-        loaded = load_codec(model, device=device, model_dir=model_dir)
+        loaded = (load or load_codec)(model, device=device, model_dir=model_dir)
         info, multiple = reader.info, loaded.codec.alignment
         tile, overlap = choose_tile(info.height, info.width, tile, multiple)
         header = stream_header(
