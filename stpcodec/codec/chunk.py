@@ -25,6 +25,7 @@ from stpcodec.latents.chunk import ChunkLatents, PictureLatents
 from stpcodec.latents.gop import Picture, coding_order, predicted_past
 from stpcodec.latents.motion_field import scaled
 from stpcodec.latents.quantise import SIXTEENTHS
+from stpcodec.latents.regions import region_counts
 from stpcodec.model.picture_motion import PictureMotion, anchor_motion, between_motion, still_fields
 from stpcodec.model.planes import Planes, join_frames
 from stpcodec.model.rates import INTRA_BONUS, depth_bonus, lagrange_lambda
@@ -63,7 +64,8 @@ class ChunkCodec:
 
     def __post_init__(self) -> None:
         counts = self.model.motion_tables
-        tables = Tables(*(TableSet(part.numpy().astype("int64")) for part in (counts.counts, counts.blend)))
+        parts = (counts.counts, counts.blend, region_counts())
+        tables = Tables(*(TableSet(part.numpy().astype("int64")) for part in parts))
         object.__setattr__(self, "tables", tables)
 
     @property
@@ -156,7 +158,8 @@ class ChunkCodec:
     ) -> Planes:
         device = self.model.device
         field, choice = (None if part is None else part.to(device) for part in (latents.field, latents.choice))
-        context = transform.context(references, field, choice, latents.quality, latents.mode)
+        regions = None if latents.regions is None else latents.regions.to(device)
+        context = transform.context(references, field, choice, latents.quality, latents.mode, regions=regions)
         y = latents.y[None].to(device).float() / SIXTEENTHS
         return transform.synthesise(y, latents.quality, context)[slice(0, latents.frame_count)]
 

@@ -21,9 +21,10 @@ from stpcodec.latents.chunk import PictureLatents, to_integers
 from stpcodec.latents.gop import Picture, predicted_future, predicted_past
 from stpcodec.latents.motion_field import ANCHOR, FUTURE, PAST
 from stpcodec.latents.quantise import SIXTEENTHS
+from stpcodec.latents.regions import LINEAR, REGION, network_share, region_shape
 from stpcodec.model.picture_motion import PictureMotion
 from stpcodec.model.planes import Planes
-from stpcodec.model.rates import lagrange_lambda, squared_error
+from stpcodec.model.rates import lagrange_lambda, squared_error, squared_error_map
 from stpcodec.model.transform import Transform
 
 PATCH = 16
@@ -34,14 +35,17 @@ SKIP_CAUTION = 2.0
 """Errors count this much more than the Lagrangian says where a picture could be skipped: a reference is at stake.
 Chosen like CAUTION; not measured."""
 OFFSET_ZERO = 128
+REGION_BITS = 1.0
+"""What a region's flag is thought to cost."""
 
 
 @dataclass(frozen=True)
 class Tables:
-    """Of motion residuals and of choices."""
+    """Of motion residuals, of choices and of regions."""
 
     motion: TableSet
     blend: TableSet
+    regions: TableSet
 
 
 @dataclass(frozen=True)
@@ -86,21 +90,26 @@ def encode_picture(
         coder, transform, y, z, None if before is None else before.y[None].float(), quality,
         previous_z=None if before is None else before.z,
     )  # fmt: skip
+    worth = float(lagrange_lambda(torch.tensor(quality)))
+    decoded, mode, regions, plain = _closest(
+        transform, y_hat / SIXTEENTHS, quality, context, mode, frames, worth
+    )  # fmt: skip
+    if regions is not None:
+        encode_choice(coder, regions, tables.regions)
     stream = coder.finish()
-    decoded, mode, plain = _closest(transform, y_hat / SIXTEENTHS, quality, context, mode, frames)
     if plain is not None:
         bare = transform.synthesise(torch.zeros_like(y_hat), quality, plain)
         lost = (_error(bare, frames) - _error(decoded, frames)) * frames.y.numel()
-        most = 8 * len(stream) / (SKIP_CAUTION * float(lagrange_lambda(torch.tensor(quality))))
+        most = 8 * len(stream) / (SKIP_CAUTION * worth)
         # Coding the motion again takes time: only where the whole stream would be worth the loss.
         if lost < most:
             short = _coder(tables, motion, frames).finish()
             if lost < most * (1 - len(short) / len(stream)):
-                decoded, mode, stream = bare, SKIP, short
+                decoded, mode, regions, stream = bare, SKIP, None, short
                 y_hat, z = torch.zeros_like(y_hat), torch.zeros_like(z)
     latents = PictureLatents(
         to_integers(y_hat[0]), to_integers(z[0]), None if field is None else to_integers(field),
-        None if choice is None else to_integers(choice), task.first_frame, count, quality, mode,
+        None if choice is None else to_integers(choice), task.first_frame, count, quality, mode, regions,
     )  # fmt: skip
     head = bytes((quality - task.asked + OFFSET_ZERO, mode | absent))
     return EncodedPicture(head, stream, latents, decoded[slice(0, count)])
@@ -129,9 +138,18 @@ def decode_picture(
             coder, transform, grid, None if before is None else before.y[None].float(), quality, device,
             previous_z=None if before is None else before.z,
         )  # fmt: skip
+    regions = _read_regions(coder, tables, size) if mode == transform.mixed(0) else None
     return PictureLatents(
-        to_integers(y[0]), to_integers(z[0]), field, choice, place.first_frame, place.frame_count, quality, mode
-    )
+        to_integers(y[0]), to_integers(z[0]), field, choice, place.first_frame, place.frame_count, quality, mode,
+        regions,
+    )  # fmt: skip
+
+
+def _read_regions(coder: SymbolDecoder, tables: Tables, size: tuple[int, int]) -> Tensor:
+    regions = decode_choice(coder, tables.regions, *region_shape(*size))
+    if bool((regions > LINEAR).any()):
+        raise CorruptFile("a region of a kind that does not exist; the file is damaged")
+    return regions
 
 
 @dataclass(frozen=True)
@@ -194,17 +212,36 @@ def _coder(tables: Tables, motion: PictureMotion | None, frames: Planes) -> Symb
 
 
 def _closest(
-    transform: Transform, y: Tensor, quality: int, context: Any, mode: int, frames: Planes
-) -> tuple[Planes, int, Any]:
-    """Of the transform's syntheses of y the one nearest to the frames, its mode, and the plainer context if any."""
+    transform: Transform, y: Tensor, quality: int, context: Any, mode: int, frames: Planes, worth: float
+) -> tuple[Planes, int, Tensor | None, Any]:
+    """Of the transform's syntheses of y the one nearest to the frames, its mode, its regions if it differs between
+    them, and the plainer context if there is one. worth: bits for a squared error."""
     decoded = transform.synthesise(y, quality, context)
-    other_context, other_mode = transform.plainer(context, mode)
-    if other_mode == mode:
-        return decoded, mode, None
-    other = transform.synthesise(y, quality, other_context)
-    if _error(other, frames) < _error(decoded, frames):
-        return other, other_mode, other_context
-    return decoded, mode, other_context
+    plain, plain_mode = transform.plainer(context, mode)
+    if plain_mode == mode:
+        return decoded, mode, None, None
+    other = transform.synthesise(y, quality, plain)
+    error, other_error = (squared_error_map(part, frames, REGION)[0] for part in (decoded, other))
+    regions = (other_error < error).int()
+    cheapest = min(float(error.sum()), float(other_error.sum()))
+    gain = cheapest - float(torch.minimum(error, other_error).sum())
+    mixed = transform.mixed(mode)
+    if mixed is not None and gain * worth > REGION_BITS * regions.numel():
+        where = network_share(regions, frames.height // 8, frames.width // 8) > 0
+        return _where(where, decoded, other), mixed, to_integers(regions), plain
+    if float(other_error.sum()) == cheapest:
+        return other, plain_mode, None, plain
+    return decoded, mode, None, plain
+
+
+def _where(first: Tensor, one: Planes, other: Planes) -> Planes:
+    """first bool ``[H/8, W/8]``: where samples are those of `one`."""
+
+    def pick(name: str, side: int) -> Tensor:
+        mask = first.repeat_interleave(side, 0).repeat_interleave(side, 1)
+        return torch.where(mask, getattr(one, name), getattr(other, name))
+
+    return Planes(pick("y", 8), pick("u", 4), pick("v", 4))
 
 
 def _error(decoded: Planes, frames: Planes) -> float:

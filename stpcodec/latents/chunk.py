@@ -21,7 +21,8 @@ class PictureLatents:
     y: decoded latents in sixteenths of a quantiser step, int32 ``[C, H/16, W/16]``. z: hyper-latents, int32
     ``[hyper, h', w']``. field: motion in quarter samples, int32 ``[references, 2, rows, columns]`` (of `dct`, which has
     none, zeros ``[frame_count, ...]``); None of an intra picture. choice: int32 ``[H/16, W/16]`` of a picture
-    between two references, see latents/blend.py. first_frame: counted in its chunk. quality: 1..100, of this picture.
+    between two references, see latents/blend.py. regions: int32 ``[⌈H/64⌉, ⌈W/64⌉]`` of a picture whose mode says so,
+    see latents/regions.py. first_frame: counted in its chunk. quality: 1..100, of this picture.
     mode: the transform's own choice, 0..127.
     """
 
@@ -33,6 +34,7 @@ class PictureLatents:
     frame_count: int
     quality: int
     mode: int
+    regions: Tensor | None = None
 
     @property
     def intra(self) -> bool:
@@ -45,6 +47,8 @@ class PictureLatents:
             named["motion"] = self.field
         if self.choice is not None:
             named["blend"] = self.choice
+        if self.regions is not None:
+            named["regions"] = self.regions
         return {name: tensor.numpy() for name, tensor in named.items()}
 
     def hash_into(self, digest: Hash) -> None:

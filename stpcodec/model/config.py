@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 
 from stpcodec.errors import ModelError
 
+VERSION = 2
+"""Of what the weights mean to the networks' code. 2: the prior has no quiet means (prior.QUIET_MEAN)."""
 LUMA_AND_CHROMA = 96
 """Values at one position of 1/8 resolution: 64 luma, 16 u, 16 v."""
 PATCH_AREA = 4 * LUMA_AND_CHROMA
@@ -52,13 +54,15 @@ class ModelConfig:
     inter: NetworkConfig
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
+        return json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> ModelConfig:
         """Raises ModelError when the text is not a configuration this version knows."""
         try:
             fields = json.loads(text)
+            if fields["version"] != VERSION:
+                raise ValueError(f"version {fields['version']}, expected {VERSION}")
             return ModelConfig(
                 name=str(fields["name"]),
                 intra=NetworkConfig(**fields["intra"]),

@@ -110,12 +110,15 @@ class DctTransform:
 
     def context(
         self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int, *,
-        warped: tuple[Tensor, Tensor] | None = None,
+        warped: tuple[Tensor, Tensor] | None = None, regions: Tensor | None = None,
     ) -> Planes | None:  # fmt: skip
         return references[0] if mode and references else None
 
     def plainer(self, context: Planes | None, mode: int) -> tuple[Planes | None, int]:
         return context, mode
+
+    def mixed(self, mode: int) -> int | None:
+        return None
 
     def analyse(self, frames: Planes, quality: int, context: Planes | None) -> tuple[Tensor, Tensor]:
         base = context or Planes(*(torch.tensor(0.5, device=frames.y.device),) * 3)

@@ -10,15 +10,16 @@ from torch import Tensor
 
 from stpcodec.entropy.tables import TableSet
 from stpcodec.latents.motion_field import SPACING
+from stpcodec.latents.regions import network_share
 from stpcodec.model.chunk_io import blend, pack_frames, predict, unpack_frames, warped_pair
 from stpcodec.model.network import ChunkNetwork, Context
 from stpcodec.model.planes import Planes
 from stpcodec.model.rates import sample_weight
 
 LARGEST_HYPER = 7
-PLAIN = 1
-"""The mode of an inter chunk whose frames are prediction and linear path alone, without the synthesis network: in a
-still scene its small errors would add up from frame to frame."""
+PLAIN, MIXED = 1, 2
+"""Modes of inter pictures that are prediction and linear path alone, without the synthesis network, everywhere or in
+some regions (latents/regions.py)."""
 Z_CONTEXTS = 2 * (LARGEST_HYPER + 1)
 """Tables per channel of an inter network's z: none before, or each value before (codec/latent_coder.py)."""
 
@@ -37,7 +38,7 @@ class LearnedTransform:
         self.network = network
         self.frames = network.config.frames
         self.latents = network.config.latents
-        self.modes = (0, PLAIN) if network.inter else (0,)
+        self.modes = (0, PLAIN, MIXED) if network.inter else (0,)
         self.prior = network.prior
         self.y_tables, self.z_tables = y_tables, z_tables
         self.dtype = dtype
@@ -56,7 +57,7 @@ class LearnedTransform:
 
     def context(
         self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int, *,
-        warped: tuple[Tensor, Tensor] | None = None,
+        warped: tuple[Tensor, Tensor] | None = None, regions: Tensor | None = None,
     ) -> Context | None:  # fmt: skip
         if not references or field is None:
             return None
@@ -70,15 +71,21 @@ class LearnedTransform:
             assert choice is not None
             past, future = references
             prediction, difference = blend(warped or warped_pair(past, future, field[None]), choice[None])
-        if mode:  # PLAIN, or the codec's own for pictures without latents
+        if mode not in (0, MIXED):  # PLAIN, or the codec's own for pictures without latents
             return Context(_fast(prediction), None)
         with self._autocast(prediction.device):
-            return self.network.context(*(None if x is None else _fast(x) for x in (prediction, packed, difference)))  # type: ignore[arg-type]
+            found = self.network.context(*(None if x is None else _fast(x) for x in (prediction, packed, difference)))  # type: ignore[arg-type]
+        if regions is None:
+            return found
+        return replace(found, network=network_share(regions, *prediction.shape[-2:]))
 
     def plainer(self, context: Context | None, mode: int) -> tuple[Context | None, int]:
         if context is None:
             return None, mode
-        return replace(context, features=None), mode | PLAIN
+        return replace(context, features=None), PLAIN
+
+    def mixed(self, mode: int) -> int | None:
+        return MIXED if self.network.inter else None
 
     def analyse(self, frames: Planes, quality: int, context: Context | None) -> tuple[Tensor, Tensor]:
         packed = _fast(pack_frames(frames, self.frames))

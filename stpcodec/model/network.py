@@ -28,11 +28,13 @@ GREY = 0.5
 class Context:
     """What both sides know before an inter chunk: `prediction` ``[B, 96·T, h, w]``, `features` ``[B, width, h, w]``.
 
-    Without features the synthesis is the linear path alone.
+    Without features the synthesis is the linear path alone; network: ``[h, w]``, how much of it counts where, None for
+    all.
     """
 
     prediction: Tensor
     features: Tensor | None
+    network: Tensor | None = None
 
 
 class ChunkNetwork(nn.Module):
@@ -109,7 +111,10 @@ class ChunkNetwork(nn.Module):
             assert context.features is not None
             x = x + context.features
         x = self.synthesis_blocks(x * self.synthesis_quality(quality))
-        return (GREY if context is None else context.prediction) + linear + self.synthesis_leave(x)
+        x = self.synthesis_leave(x)
+        if context is not None and context.network is not None:
+            x = x * context.network
+        return (GREY if context is None else context.prediction) + linear + x
 
     def hyper_analyse(self, y: Tensor) -> Tensor:
         """Real latents (quantiser steps) to real hyper-latents z."""

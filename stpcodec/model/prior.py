@@ -28,6 +28,9 @@ from stpcodec.model.layers import QUALITIES, QualityTable
 EXACT = 2**24
 INDEX_PER_UNIT = 8
 """Scale indices per 1.0 of the prior's output: sixteen integer steps are eight indices."""
+QUIET_MEAN, QUIET_INDEX = 1, 6
+"""A mean of at most so many sixteenths is none where the scale index is at most the other: it is rounding, and in a
+still scene it would be added to the picture again with every frame. Measured: docs/ablations.md."""
 
 
 def power_of_two(exponent: Tensor) -> Tensor:
@@ -173,6 +176,9 @@ class IntegerPrior(nn.Module):
         index, mean = self.heads[number](x).chunk(2, 1)
         index = index + self._quality_integers("index_quality", quality)
         index = floor_through(index * (INDEX_PER_UNIT / SIXTEENTHS)).clamp(0, SCALE_COUNT - 1)
+        quiet = (mean.abs() <= QUIET_MEAN) & (index <= QUIET_INDEX)
+        # With the gradient of a mean that is not cut: it may yet become one that counts.
+        mean = mean - torch.where(quiet, mean, 0.0).detach()
         return index, mean.clamp(-LARGEST_MEAN, LARGEST_MEAN)
 
     def _quality_integers(self, name: str, quality: Tensor) -> Tensor:

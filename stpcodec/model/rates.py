@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stpcodec.model.planes import Planes
@@ -50,6 +51,16 @@ def sample_weight(quality: Tensor) -> Tensor:
 def quantiser_step(quality: Tensor) -> Tensor:
     """Step Δ of an orthonormal transform of samples in [0, 1] at which weight·Δ²/12 + log2(1/Δ) per sample is least."""
     return torch.sqrt(6 / (math.log(2) * sample_weight(quality)))
+
+
+def squared_error_map(decoded: Planes, original: Planes, block: int) -> Tensor:
+    """As `squared_error`, but summed over blocks of `block`×`block` luma samples: ``[N, ⌈H/block⌉, ⌈W/block⌉]``."""
+    total = torch.zeros((), device=decoded.y.device)
+    for name, side, weight in (("y", block, LUMA_WEIGHT), *((c, block // 2, CHROMA_WEIGHT) for c in ("u", "v"))):
+        error = (getattr(decoded, name) - getattr(original, name)).square()
+        error = F.pad(error[:, None], (0, -error.shape[2] % side, 0, -error.shape[1] % side))
+        total = total + weight * block * block * F.avg_pool2d(error, side)[:, 0]
+    return total * (255.0**2 / 8)
 
 
 def squared_error(decoded: Planes, original: Planes) -> Tensor:

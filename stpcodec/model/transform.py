@@ -67,16 +67,21 @@ class Transform(Protocol):
 
     def context(
         self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int, *,
-        warped: tuple[Tensor, Tensor] | None = None,
+        warped: tuple[Tensor, Tensor] | None = None, regions: Tensor | None = None,
     ) -> Any:  # fmt: skip
         """What both sides know; field ``[references, 2, rows, columns]`` in quarter samples, choice ``[h, w]``.
 
-        warped: two references as the field moves them (chunk_io.warped_pair), if the caller has them already.
+        warped: two references as the field moves them (chunk_io.warped_pair), if the caller has them already. regions:
+        of a picture in the mode `mixed` (latents/regions.py).
         """
         ...
 
     def plainer(self, context: Any, mode: int) -> tuple[Any, int]:
         """Context and mode of another synthesis of the same latents, which the encoder tries too; its own if none."""
+        ...
+
+    def mixed(self, mode: int) -> int | None:
+        """The mode of a picture that is synthesised like `mode` in some regions and like the plainer one in others."""
         ...
 
     def analyse(self, frames: Planes, quality: int, context: Any) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ import torch
 import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from stpcodec.codec import picture as picture_module
 from stpcodec.codec.chunk import LONGEST_CHUNK, ChunkCodec, EncodedChunk, History
@@ -19,7 +20,8 @@ from stpcodec.errors import CorruptFile
 from stpcodec.latents.blend import BOTH, ONLY_FUTURE, ONLY_PAST
 from stpcodec.latents.chunk import ChunkLatents, PictureLatents
 from stpcodec.latents.gop import coding_order, predicted_future, predicted_past
-from stpcodec.model.learned import PLAIN
+from stpcodec.latents.regions import region_shape
+from stpcodec.model.learned import MIXED, PLAIN
 from stpcodec.model.planes import Planes
 from stpcodec.model.rates import INTRA_BONUS, depth_bonus
 from stpcodec.model.zoo import load_model
@@ -601,7 +603,59 @@ def test_impossible_chunks(codec: ChunkCodec, case: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-MODES = {"intra": {0}, "inter": {0, PLAIN, SKIP}, "dct intra": {0}, "dct inter": {0, 1}}
+@pytest.fixture
+def chequered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The random network is said to help in every second region: by itself it helps nowhere."""
+    calls = []
+
+    def errors(decoded: Planes, original: Planes, block: int) -> Tensor:
+        rows, columns = region_shape(original.height, original.width)
+        calls.append(1)
+        return 1e6 * ((torch.arange(rows)[:, None] + torch.arange(columns) + len(calls)) % 2)[None].float()
+
+    monkeypatch.setattr(picture_module, "squared_error_map", errors)
+    monkeypatch.setattr(picture_module, "SKIP_CAUTION", NEVER)
+
+
+@pytest.mark.usefixtures("chequered")
+def test_a_picture_may_use_the_network_in_some_regions(tiny: ChunkCodec) -> None:
+    """There it is what it is with the network everywhere, elsewhere as without; and it is decoded as it was encoded."""
+    coded = encode(tiny, clip(4, 144, 208), (1, 3))
+    found = decode_latents(tiny, coded)
+    assert digest(found) == digest([chunk.latents for chunk in coded.chunks])
+    anchor = found[1].anchor
+    assert anchor.mode == MIXED
+    assert anchor.regions is not None
+    assert anchor.regions.tolist() == [[1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 1, 0]]
+    for planes, chunk in zip(synthesise(tiny, found), coded.chunks, strict=True):
+        assert_same(planes, chunk.reconstruction)
+    luma = []
+    for mode, regions in ((MIXED, anchor.regions), (0, None), (PLAIN, None)):
+        alone = ChunkLatents((replace(anchor, mode=mode, regions=regions, first_frame=0),))
+        luma.append(tiny.synthesise(alone, history=coded.chunks[0].history)[0].y[0])
+    mixed, network, linear = luma
+    assert torch.equal(mixed[:64, 64:128], network[:64, 64:128])
+    assert torch.equal(mixed[128:, 192:], network[128:, 192:])
+    assert torch.equal(mixed[:64, :64], linear[:64, :64])
+    assert not torch.equal(network, linear)
+
+
+def test_pictures_of_one_region_say_nothing_of_regions(tiny: ChunkCodec) -> None:
+    for picture in pictures([chunk.latents for chunk in encode(tiny, clip(4, 48, 64), (1, 3)).chunks]):
+        assert picture.regions is None
+        assert picture.mode != MIXED
+
+
+@pytest.mark.usefixtures("chequered")
+def test_regions_of_an_unknown_kind_are_refused(tiny: ChunkCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+    coded = encode(tiny, clip(2, 144, 208), (1, 1))
+    assert coded.chunks[1].latents.anchor.mode == MIXED
+    monkeypatch.setattr(picture_module, "decode_choice", lambda coder, tables, h, w: torch.full((h, w), 2))
+    with pytest.raises(CorruptFile, match="a region of a kind"):
+        decode_latents(tiny, coded)
+
+
+MODES = {"intra": {0}, "inter": {0, PLAIN, MIXED, SKIP}, "dct intra": {0}, "dct inter": {0, 1}}
 
 
 @pytest.mark.parametrize("kind", MODES)

@@ -68,8 +68,9 @@ class Reference:
         x = x if known is None else np.concatenate((x, known), 1)
         x = self.block(p.mix[number], activate(self.layer(p.enter[number], x)))  # type: ignore[arg-type]
         index, mean = np.split(self.layer(p.heads[number], x), 2, axis=1)  # type: ignore[arg-type]
-        index = (index + self.offsets("index_quality", quality)) // 2
-        return index.clip(0, SCALE_COUNT - 1), mean.clip(-LARGEST_MEAN, LARGEST_MEAN)
+        index = ((index + self.offsets("index_quality", quality)) // 2).clip(0, SCALE_COUNT - 1)
+        mean = np.where((abs(mean) <= 1) & (index <= 6), 0, mean)
+        return index, mean.clip(-LARGEST_MEAN, LARGEST_MEAN)
 
     def offsets(self, name: str, quality: list[int]) -> Integers:
         return self.quality[name][np.array(quality) - 1][:, :, None, None]
