@@ -33,7 +33,7 @@ from stpcodec.model.transform import Model, Transform
 
 LONGEST_CHUNK = 8
 """Frames of a chunk of a model with motion: anchors are at most so far apart."""
-MOTION_CAUTION = 1.8
+MOTION_CAUTION = 3.2
 """Bits of motion count this much more than those of latents: what a better prediction gains, latents would have
 gained in part. Measured: docs/ablations.md."""
 

@@ -20,11 +20,11 @@ CHROMA_WEIGHT = 3.0
 than luma's, weighs that much more in it. 6:3:3 makes a decibel of u worth about what the figure gives it."""
 
 
-INTRA_BONUS = 12
+INTRA_BONUS = 16
 """The intra frame is the reference of all that follows: it is coded this much above the quality asked for."""
 DEPTH_BONUS: dict[int, tuple[int, ...]] = {
-    1: (0,), 2: (5, -5), 3: (6, -4, -4), 4: (8, 0, -6), 5: (8, 0, -6, -6), 6: (8, 0, -6, -6), 7: (8, 0, -6, -6),
-    8: (10, 4, -2, -8),
+    1: (0,), 2: (6, -7), 3: (7, -6, -6), 4: (10, 0, -9), 5: (10, 0, -9, -9), 6: (10, 0, -9, -9), 7: (10, 0, -9, -9),
+    8: (12, 5, -3, -11),
 }  # fmt: skip
 
 
