@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from stpcodec.codec.models import thread_limit
+from stpcodec.codec.parallel import MOST_WORKERS
 from stpcodec.errors import UsageError
 from stpcodec.model.zoo import resolve_device
 
@@ -22,8 +23,9 @@ WORTH_SAMPLES = 32_000_000
 """Luma samples of a video below which starting processes (two seconds each) is not worth it."""
 WAITING_BYTES = 1 << 30
 """Most memory for frames that wait: read but not yet with a worker, or decoded but not yet written."""
-WORKER_BYTES, WORKER_BYTES_PER_SAMPLE = 300e6, 350
-"""Memory of a worker. Measured: 410 MB at 640×360; 836 MB to encode and 998 MB to decode 1920×1080."""
+WORKER_BYTES, WORKER_BYTES_PER_SAMPLE, PICTURE_BYTES_PER_SAMPLE = 440e6, 400, 220
+"""Memory of a worker, and of each picture at once after the first. Measured to encode: 535 MB at 640×360 and 1279 MB
+at 1920×1080, with four pictures at once 732 and 2502 MB."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,13 @@ class Video:
     def worth_processes(self) -> bool:
         return self.frames is None or self.frames * self.height * self.width >= WORTH_SAMPLES
 
-    @property
-    def fit_in_memory(self) -> int:
+    def fit_in_memory(self, threads: int) -> int:
         """How many workers have room in half of what is free."""
         available = _available_bytes()
         if available is None:
             return sys.maxsize
-        worker_bytes = WORKER_BYTES + WORKER_BYTES_PER_SAMPLE * self.height * self.width + self.segment_bytes
+        per_sample = WORKER_BYTES_PER_SAMPLE + PICTURE_BYTES_PER_SAMPLE * (min(threads, MOST_WORKERS) - 1)
+        worker_bytes = WORKER_BYTES + per_sample * self.height * self.width + self.segment_bytes
         return int(available / 2 / worker_bytes)
 
 
@@ -90,10 +92,12 @@ def choose_jobs(jobs: int | None, threads: int | None, *, device: torch.device, 
     cores = torch.get_num_threads()
     # From the video and the cores alone: neither from `jobs` nor from what memory is free now.
     each = threads or cores // min(cores, video.side_by_side)
-    if jobs is None:
-        jobs = min(cores // each, video.side_by_side, video.fit_in_memory) if video.worth_processes else 1
-    count = max(1, jobs)
-    return Jobs(count, each, threads or max(each, cores // count))
+    if jobs is not None:
+        return Jobs(jobs, each, threads or max(each, cores // jobs))
+    count = min(cores // each, video.side_by_side, video.fit_in_memory(each)) if video.worth_processes else 1
+    if count > 1:  # what memory has no room for as jobs, it has not as pictures
+        return Jobs(count, each, each)
+    return Jobs(1, each, threads or cores)
 
 
 @contextmanager

@@ -81,8 +81,8 @@ class TestChoosing:
         assert choose_jobs(None, None, device=CPU, video=Video(300, 128, 360, 640, 345_600)) == Jobs(3, 1, cores=1)
         huge = Video(1000, 128, 2160, 3840, 12_441_600)
         assert choose_jobs(None, None, device=CPU, video=huge) == Jobs(1, 4, cores=4)
-        monkeypatch.setattr(jobs_module, "_available_bytes", lambda: 2_000_000_000)
-        assert choose_jobs(None, None, device=CPU, video=LONG) == Jobs(2, 1, cores=2)
+        monkeypatch.setattr(jobs_module, "_available_bytes", lambda: 3_000_000_000)
+        assert choose_jobs(None, None, device=CPU, video=LONG) == Jobs(2, 1, cores=1)
         monkeypatch.setattr(jobs_module, "_available_bytes", lambda: 0)
         assert choose_jobs(None, None, device=CPU, video=LONG) == Jobs(1, 1, cores=4)
 
