@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from stpcodec.codec.decoder import decode
     from stpcodec.codec.encoder import encode
     from stpcodec.codec.repair import repair
+    from stpcodec.codec.splice import concat, cut
     from stpcodec.codec.stpfile import StpFile, open
     from stpcodec.codec.verify import verify
 
 __version__ = "0.1.0"
-__all__ = ["StpFile", "__version__", "decode", "encode", "open", "repair", "verify"]
+__all__ = ["StpFile", "__version__", "concat", "cut", "decode", "encode", "open", "repair", "verify"]
 
 _HOMES = {
+    "concat": "stpcodec.codec.splice",
+    "cut": "stpcodec.codec.splice",
     "decode": "stpcodec.codec.decoder",
     "encode": "stpcodec.codec.encoder",
     "open": "stpcodec.codec.stpfile",

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stpcodec.cli import console
-from stpcodec.cli.session import Device, Quiet, Session, Verbose
+from stpcodec.cli.session import Device, Json, LogFile, Quiet, Session, Verbose
 
 EXAMPLES = """Examples:
 
@@ -60,6 +59,8 @@ def bench(
     ] = True,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    as_json: Json = False,
+    log_file: LogFile = None,
 ) -> None:
     """Compare our models with other codecs on the same frames: rate, PSNR, MS-SSIM, VMAF, BD-rate, a page to look at.
 
@@ -76,8 +77,7 @@ def bench(
 
     def progress(line: str) -> None:
         session.guard.check()
-        if not quiet:
-            console.say(line)
+        session.report.say(line)
 
     chosen, anchor_notes = request.anchors_in(anchors)
     instruments, metric_notes = request.instruments_in(metrics)
@@ -96,12 +96,14 @@ def bench(
         notes=(*anchor_notes, *metric_notes),
     )
     for note in plan.notes:
-        console.warning(note)
+        session.report.warning(note)
     with thread_limit(threads):
         result = run(plan, progress=progress)
-    print(report(result))
-    if not quiet:
-        console.say(f"{out / 'report.html'}: {(out / 'report.html').stat().st_size / 1e6:.1f} MB, open it in a browser")
+    session.report.result(report(result), always=True)
+    page = out / "report.html"
+    session.report.say(f"{page}: {page.stat().st_size / 1e6:.1f} MB, open it in a browser")
+    session.report.emit("file", target=str(out / "summary.json"), status="done")
+    session.report.emit("file", target=str(page), status="done")
 
 
 bench.__doc__ = f"{bench.__doc__}\n\n{EXAMPLES}"

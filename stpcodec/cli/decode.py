@@ -1,13 +1,35 @@
-"""`stpcodec decode IN OUT`."""
+"""`stpcodec decode IN OUT`, and `stpcodec decode IN... --out-dir FOLDER`."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import dataclasses
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from stpcodec.cli import console
-from stpcodec.cli.session import Device, ModelFolder, Overwrite, Quiet, Session, Verbose, WeightsFile
+from stpcodec.cli.batch import Batch, Rules
+from stpcodec.cli.files import STP, one_pair, plan_jobs, refuse_shared_stdout
+from stpcodec.cli.journal import Job, Journal
+from stpcodec.cli.session import (
+    Device,
+    DryRun,
+    Json,
+    JsonProgress,
+    LogFile,
+    ModelFolder,
+    OutDir,
+    Overwrite,
+    Quiet,
+    Recursive,
+    Session,
+    SkipExisting,
+    Threads,
+    Verbose,
+    WeightsFile,
+    help_text,
+)
 from stpcodec.codec.output import check_target
 
 EXAMPLES = """Examples:
@@ -16,19 +38,30 @@ stpcodec decode in.stp out.mp4
 
 stpcodec decode in.stp out.mkv --vcodec ffv1
 
+stpcodec decode *.stp --out-dir decoded --to mkv
+
 stpcodec decode in.stp - | ffplay -
 
 stpcodec decode damaged.stp out.mp4 --conceal"""
 
 
+class Container(StrEnum):
+    """What several files are decoded to."""
+
+    MP4 = "mp4"
+    MKV = "mkv"
+    MOV = "mov"
+    Y4M = "y4m"
+
+
 def decode(
     context: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="IN", help="A .stp file.", show_default=False)],
-    target: Annotated[
-        str,
+    paths: Annotated[
+        list[str],
         typer.Argument(
-            metavar="OUT",
-            help="A .mp4, .mkv, .mov or .y4m file, or - for y4m on standard output.",
+            metavar="IN OUT",
+            help="A .stp file; a .mp4, .mkv, .mov or .y4m file, or - for y4m on standard output. With --out-dir or -r: "
+            "any number of .stp files.",
             show_default=False,
         ),
     ],
@@ -51,38 +84,92 @@ def decode(
     conceal: Annotated[
         bool, typer.Option("--conceal", help="Fill what a damaged file has lost from the nearest intact frames.")
     ] = False,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            min=1,
+            metavar="N",
+            help="Segments decoded at once, each in a process; by default as many as pay.",
+        ),
+    ] = None,
+    threads: Threads = None,
     overwrite: Overwrite = False,
+    out_dir: OutDir = None,
+    to: Annotated[Container, typer.Option("--to", help="What several files become.")] = Container.MP4,
+    recursive: Recursive = False,
+    skip_existing: SkipExisting = False,
+    dry_run: DryRun = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    as_json: Json = False,
+    json_progress: JsonProgress = False,
+    log_file: LogFile = None,
 ) -> None:
-    """Decode a .stp file into a video, with the sound and everything else of its source."""
-    check_target(target, source=source, overwrite=overwrite)  # before torch loads
-    from stpcodec.codec import decoder
+    """Decode a .stp file into a video, with the sound and everything else of its source, or several into a folder.
 
+    Several are decoded one after the other. A failure does not stop the others, and is listed at the end; an
+    interrupted run goes on with the same command.
+    """
     session: Session = context.obj
-    options = {name: str(value) for name, value in (("crf", crf), ("preset", preset)) if value is not None}
-    with console.progress_bar(session.guard, quiet=quiet) as progress:
-        report = decoder.decode(
-            source,
-            target,
-            model=model,
-            model_dir=model_dir,
-            device=device,
-            start=start,
-            end=end,
-            vcodec=vcodec,
-            options=options or None,
-            threads=threads,
-            conceal=conceal,
-            overwrite=overwrite,
-            progress=progress,
-            warn=console.warning,
+    report = session.report
+    rules = Rules(skip_existing=skip_existing, overwrite=overwrite, dry_run=dry_run)
+
+    def work(source: str, target: str) -> dict[str, Any]:
+        from stpcodec.codec import decoder
+
+        options = {name: str(value) for name, value in (("crf", crf), ("preset", preset)) if value is not None}
+        with report.progress(session.guard, source=source) as progress:
+            done = decoder.decode(
+                source,
+                target,
+                model=model,
+                model_dir=model_dir,
+                device=device,
+                start=start,
+                end=end,
+                vcodec=vcodec,
+                options=options or None,
+                threads=threads,
+                jobs=jobs,
+                conceal=conceal,
+                overwrite=overwrite,
+                load=session.load,
+                progress=progress,
+                warn=report.warning,
+            )
+        report.say(f"{target}: {done.frames} frames, {done.frames_per_second:.1f} fps")
+        report.detail(
+            f"{target}: model {done.model} on {done.device}, {done.segments} segments decoded, {done.jobs} jobs"
         )
-    if not quiet:
-        console.say(f"{target}: {report.frames} frames, {report.frames_per_second:.1f} fps")
-    if verbose:
-        console.say(f"{target}: model {report.model} on {report.device}, {report.segments} segments decoded")
+        path = Path(target)
+        size = {"bytes_written": path.stat().st_size} if path.is_file() else {}
+        return dataclasses.asdict(done) | {"frames_per_second": round(done.frames_per_second, 3)} | size
+
+    if out_dir is None and not recursive:
+        source, target = one_pair(paths)
+        refuse_shared_stdout(target, as_json=report.as_json)
+        if skip_existing and Path(target).is_file():
+            report.say(f"{source}: skipped, {target} exists")
+            report.emit("file", source=source, target=target, status="skipped")
+            return
+        check_target(target, source=source, overwrite=overwrite)  # before torch loads
+        if dry_run:
+            report.say(f"{source}: would be decoded to {target}")
+            report.emit("file", source=source, target=target, status="planned")
+            return
+        report.emit("file", source=source, target=target, status="done", **work(source, target))
+        return
+    folder, files = plan_jobs(paths, out_dir=out_dir, recursive=recursive, suffixes=STP, target_suffix=f".{to}")
+    options = {
+        "start": start, "end": end, "vcodec": vcodec, "crf": crf, "preset": preset, "conceal": conceal,
+        "model": model, "model_dir": model_dir,
+    }  # fmt: skip
+
+    def job_work(job: Job) -> dict[str, Any]:
+        return work(str(job.source), str(job.target))
+
+    Batch(session, "decoded", rules, Journal(folder, options)).run(files, job_work)
 
 
-decode.__doc__ = f"{decode.__doc__}\n\n{EXAMPLES}"
+decode.__doc__ = help_text(decode.__doc__, EXAMPLES)

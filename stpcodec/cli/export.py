@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stpcodec.cli import console
-from stpcodec.cli.session import Device, Quiet, Session, Verbose, help_text
+from stpcodec.cli.session import Device, Json, LogFile, Quiet, Session, Verbose, help_text
 
 EXAMPLES = """Examples:
 
@@ -43,6 +42,8 @@ def export(
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    as_json: Json = False,
+    log_file: LogFile = None,
 ) -> None:
     """Make a model of a training run's checkpoint: weights with counted tables, and a model card.
 
@@ -60,11 +61,11 @@ def export(
 
     def say(line: str) -> None:
         session.guard.check()
-        if not quiet:
-            console.say(line)
+        session.report.say(line)
 
     with thread_limit(threads):
         weights = export_checkpoint(options, say=say)
+    session.report.emit("file", target=str(weights), status="done")
     say(f"{weights}: use it with `stpcodec encode --model {weights}`")
 
 

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stpcodec.cli import console
-from stpcodec.cli.session import Device, ModelFolder, Quiet, Session, Verbose, help_text
+from stpcodec.cli.session import Device, Json, LogFile, ModelFolder, Quiet, Session, Verbose, help_text
 
 EXAMPLES = """Examples:
 
@@ -52,6 +51,8 @@ def finetune(
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    as_json: Json = False,
+    log_file: LogFile = None,
 ) -> None:  # fmt: skip
     """Adapt a model to your own footage: the same scenes at a lower rate, for files that only this model decodes.
 
@@ -72,15 +73,14 @@ def finetune(
         start=start, validation=tuple(validation or ()), licence=licence, bf16=bfloat16_is_fast(chosen),
     )  # fmt: skip
 
-    def say(line: str) -> None:
-        if not quiet:
-            console.say(line)
-
     with thread_limit(threads):
-        report = adapt(videos, options, say=say, poll=session.guard.check)
+        report = adapt(videos, options, say=session.report.say, poll=session.guard.check)
     for line in report.lines():
-        say(line)
-    say(f"{report.weights}: use it with `stpcodec encode --model {name}`, and keep it: decoding needs it")
+        session.report.say(line)
+    session.report.emit("file", target=str(report.weights), status="done")
+    session.report.say(
+        f"{report.weights}: use it with `stpcodec encode --model {name}`, and keep it: decoding needs it"
+    )
 
 
 finetune.__doc__ = help_text(finetune.__doc__, EXAMPLES)

@@ -1,32 +1,61 @@
-"""`stpcodec info FILE`: what a file says about itself, without loading the model."""
+"""`stpcodec info FILE...`: what files say about themselves, without loading the model."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from stpcodec.cli import console
-from stpcodec.cli.session import StpFileArgument, Verbose
-from stpcodec.codec.stpfile import StpFile
+from stpcodec.cli.batch import Batch
+from stpcodec.cli.files import STP, find_sources
+from stpcodec.cli.journal import Job
+from stpcodec.cli.session import Json, LogFile, Quiet, Recursive, Session, StpFilesArgument, Verbose, help_text
+
+if TYPE_CHECKING:  # numpy would make every start slower
+    from stpcodec.codec.stpfile import StpFile
+
+EXAMPLES = """Examples:
+
+stpcodec info in.stp
+
+stpcodec info --json -r archive"""
 
 
 def info(
-    path: StpFileArgument,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    context: typer.Context,
+    paths: StpFilesArgument,
+    recursive: Recursive = False,
+    quiet: Quiet = False,
     verbose: Verbose = False,
+    as_json: Json = False,
+    log_file: LogFile = None,
 ) -> None:
-    """Show what is in a .stp file."""
-    with StpFile(path) as file:
-        facts = describe(file)
-        if as_json:
-            print(json.dumps({"path": path, **facts}))
-        else:
-            print(table(path, facts))
-        if not file.complete:
-            console.warning(f"{path}: is damaged or cut off, frames may be missing; `stpcodec verify` says more")
+    """Show what is in .stp files."""
+    from stpcodec.codec.stpfile import StpFile
+
+    session: Session = context.obj
+    report = session.report
+
+    def work(job: Job) -> dict[str, Any]:
+        path = str(job.source)
+        with StpFile(path) as file:
+            facts = describe(file)
+            if not report.as_json:
+                report.result(table(path, facts), always=True)
+            if not file.complete:
+                report.warning(f"{path}: is damaged or cut off, frames may be missing; `stpcodec verify` says more")
+        return {"path": path, **facts}
+
+    jobs = [Job(path) for path, _ in find_sources(paths, recursive=recursive, suffixes=STP)]
+    if len(paths) == 1 and not recursive:
+        report.emit("file", source=paths[0], status="done", **work(jobs[0]))
+        return
+    Batch(session, "read").run(jobs, work)
+
+
+info.__doc__ = help_text(info.__doc__, EXAMPLES)
 
 
 def describe(file: StpFile) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -25,18 +26,23 @@ import typer
 from stpcodec import __version__
 from stpcodec.cli import console
 from stpcodec.cli.bench import bench
+from stpcodec.cli.concat import concat
+from stpcodec.cli.cut import cut
 from stpcodec.cli.decode import decode
+from stpcodec.cli.doctor import doctor
 from stpcodec.cli.encode import encode
 from stpcodec.cli.export import export
 from stpcodec.cli.finetune import finetune
 from stpcodec.cli.info import info
 from stpcodec.cli.repair import repair
 from stpcodec.cli.session import Session
+from stpcodec.cli.settings import default_map
 from stpcodec.cli.signals import SignalReceived
+from stpcodec.cli.thumb import thumb
 from stpcodec.cli.train import train
 from stpcodec.cli.train_plot import train_plot
 from stpcodec.cli.verify import verify
-from stpcodec.codec.output import OutputClosed
+from stpcodec.codec.output import OutputClosed, output_error
 from stpcodec.errors import OutputError, StpError
 
 app = typer.Typer(
@@ -46,16 +52,24 @@ app = typer.Typer(
     "failed, 5 target unreachable or not writable, 6 model missing or mismatched, 128+N ended by signal N.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (encode, decode, info, verify, repair, bench, train, train_plot, export, finetune):
-    app.command()(verb)
+_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Video": (encode, decode, info, verify, repair, cut, concat, thumb),
+    "Models and measurement": (bench, train, train_plot, export, finetune, doctor),
+}
+for panel, verbs in _PANELS.items():
+    for verb in verbs:
+        app.command(rich_help_panel=panel)(verb)
 
 
 def _print_version(value: bool) -> None:
     if value:
-        print(f"stpcodec {__version__}")
+        print(f"stpcodec {__version__}", flush=True)  # at once: the rest has to load torch
+        from stpcodec.cli.installation import device_names, model_names
+
+        print(f"models: {', '.join(model_names())}")
+        print(f"devices: {', '.join(device_names())}")
         raise typer.Exit()
 
 
@@ -64,10 +78,12 @@ def _global_options(
     context: typer.Context,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print version, models, devices; exit."),
     ] = False,
 ) -> None:
-    pass
+    session: Session = context.obj
+    session.report.verb = context.invoked_subcommand or ""
+    context.default_map = default_map(context)
 
 
 def main() -> int:
@@ -90,14 +106,20 @@ def main() -> int:
 
 def run(args: list[str]) -> int:
     """Run the program with `args`; returns its exit code. Never raises."""
-    session = Session()
+    session, code = Session(), 0
     try:
         with session.guard:
             app(args, prog_name="stpcodec", obj=session)
-        return 0
     except BaseException as error:  # the one place where everything ends
         # Whatever else went wrong while a signal was being obeyed is not news.
-        return _exit_code(session.guard.received or error, session)
+        code = _exit_code(session.guard.received or error, session)
+    try:
+        session.report.finish(code)
+    except (OSError, OutputClosed) as error:
+        session.report.as_json = False
+        failed = output_error("standard output", error) if isinstance(error, OSError) else error
+        return code or _exit_code(failed, session)
+    return code
 
 
 def _exit_code(error: BaseException, session: Session) -> int:
@@ -105,20 +127,21 @@ def _exit_code(error: BaseException, session: Session) -> int:
         case SystemExit():  # typer has printed its usage error
             return error.code if isinstance(error.code, int) else int(error.code is not None)
         case SignalReceived():
-            console.say(f"stpcodec: ended by {error}")
+            session.report.say(f"stpcodec: ended by {error}")
             return error.exit_code
         case KeyboardInterrupt():
             return 130
         case OutputClosed() | BrokenPipeError():
+            session.report.as_json = False
             _silence_stdout()
             return OutputClosed.exit_code
     if session.debug or (session.verbose and not isinstance(error, StpError)):
         console.say("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, StpError):
-        console.error(str(error))
+        session.report.error(str(error), error.exit_code)
         return error.exit_code
     hint = "run again with -v or STPCODEC_DEBUG=1 for the traceback, and report it"
-    console.error(f"internal error: {type(error).__name__}: {error}; {hint}")
+    session.report.error(f"internal error: {type(error).__name__}: {error}; {hint}", 1)
     return 1
 
 

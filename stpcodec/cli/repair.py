@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import typer
 
 from stpcodec.cli import console
-from stpcodec.cli.session import Overwrite, Quiet, Session, Verbose
+from stpcodec.cli.session import Json, LogFile, Overwrite, Quiet, Session, Verbose, help_text
+
+EXAMPLES = """Examples:
+
+stpcodec repair damaged.stp sound.stp"""
 
 
 def repair(
@@ -17,6 +22,8 @@ def repair(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    as_json: Json = False,
+    log_file: LogFile = None,
 ) -> None:
     """Write every intact segment of a damaged .stp file, and what is left of its sound, as a sound new file.
 
@@ -26,17 +33,26 @@ def repair(
     from stpcodec.codec import repair as repairing
 
     session: Session = context.obj
-    with console.progress_bar(session.guard, quiet=quiet) as progress:
+
+    def on_loss(loss: repairing.Loss) -> None:
+        session.report.result(console.one_line(f"{source}: {loss}"), always=True)
+        session.report.emit("problem", source=source, **dataclasses.asdict(loss))
+
+    with session.report.progress(session.guard, source=source) as progress:
         report = repairing.repair(
             source,
             target,
             overwrite=overwrite,
             progress=progress,
-            on_loss=lambda loss: print(console.one_line(f"{source}: {loss}"), flush=True),
+            on_loss=on_loss,
         )
-    if not quiet:
-        print(
-            f"{target}: {report.frames} frames in {report.segments} segments, "
-            f"{console.size_text(report.bytes_written)}; "
-            + (f"{report.frames_lost} frames are lost" if report.frames_lost else "no known frame is lost")
-        )
+    session.report.result(
+        f"{target}: {report.frames} frames in {report.segments} segments, "
+        f"{console.size_text(report.bytes_written)}; "
+        + (f"{report.frames_lost} frames are lost" if report.frames_lost else "no known frame is lost")
+    )
+    facts = dataclasses.asdict(report) | {"losses": len(report.losses)}
+    session.report.emit("file", source=source, target=target, status="done", **facts)
+
+
+repair.__doc__ = help_text(repair.__doc__, EXAMPLES)

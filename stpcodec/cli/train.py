@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stpcodec.cli import console
-from stpcodec.cli.session import Device, Session, Verbose, help_text
+from stpcodec.cli.session import Device, Json, LogFile, Quiet, Session, Verbose, help_text
 
 EXAMPLES = """Examples:
 
@@ -71,7 +70,10 @@ def train(
     ] = 0.0,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")] = None,
     validate_minutes: Annotated[float, typer.Option("--validate-minutes", help="Minutes between validations.")] = 5.0,
+    quiet: Quiet = False,
     verbose: Verbose = False,
+    as_json: Json = False,
+    log_file: LogFile = None,
 ) -> None:
     """Train a model on folders of videos and export its weights, with a model card.
 
@@ -98,8 +100,9 @@ def train(
         bf16=bfloat16_is_fast(chosen),
     )  # fmt: skip
     with thread_limit(threads):
-        weights = train_and_export(videos, validation, options, say=console.say, poll=session.guard.check)
-    console.say(f"{weights}: use it with `stpcodec encode --model {weights}`")
+        weights = train_and_export(videos, validation, options, say=session.report.say, poll=session.guard.check)
+    session.report.emit("file", target=str(weights), status="done")
+    session.report.say(f"{weights}: use it with `stpcodec encode --model {weights}`")
 
 
 def _given(context: typer.Context, parameter: str) -> bool:

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stpcodec.cli import console
-from stpcodec.cli.session import Overwrite, Quiet, Verbose, help_text
+from stpcodec.cli.session import Json, LogFile, Overwrite, Quiet, Session, Verbose, help_text
 
 EXAMPLES = """Examples:
 
@@ -20,6 +19,7 @@ Exit codes: 2 the output exists or is neither .html nor .svg; 3 no log of a trai
 
 
 def train_plot(
+    context: typer.Context,
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN...", help="Folders of training runs.", show_default=False)
     ],
@@ -29,6 +29,8 @@ def train_plot(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    as_json: Json = False,
+    log_file: LogFile = None,
 ) -> None:
     """Draw the validation curves of training runs, also while they are running."""
     from stpcodec.training.curves import check_plot_target, read_runs, write_plot
@@ -36,8 +38,9 @@ def train_plot(
     check_plot_target(out, overwrite=overwrite)
     found = read_runs(runs)
     write_plot(found, out, overwrite=overwrite)
-    if not quiet:
-        console.say(f"{out}: {len(found)} runs, {sum(len(run.rows) for run in found)} validations")
+    session: Session = context.obj
+    session.report.say(f"{out}: {len(found)} runs, {sum(len(run.rows) for run in found)} validations")
+    session.report.emit("file", target=str(out), status="done")
 
 
 train_plot.__doc__ = help_text(train_plot.__doc__, EXAMPLES)

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 from stpcodec.codec.conceal import concealed_frames
+from stpcodec.codec.crew import Crew, hired
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
-from stpcodec.codec.models import codec_of_file, thread_limit
+from stpcodec.codec.frame_jobs import frames_by
+from stpcodec.codec.jobs import Video, planned
+from stpcodec.codec.models import LoadCodec, codec_of_file
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.parallel import thread_beside
 from stpcodec.codec.prefetch import prefetched
@@ -22,6 +26,7 @@ from stpcodec.codec.segments import SegmentCodec
 from stpcodec.codec.selection import Selection, no_frame, seconds_of, select
 from stpcodec.codec.sidecars import read_sidecar, salvage_sidecar
 from stpcodec.codec.stream import video_info
+from stpcodec.codec.worker import Setup
 from stpcodec.container import StpReader, StreamHeader
 from stpcodec.errors import UsageError
 from stpcodec.video.frames import Frame, Warn, log_warning
@@ -39,6 +44,7 @@ class DecodeReport:
     elapsed_seconds: float
     model: str
     device: str
+    jobs: int = 1
 
     @property
     def frames_per_second(self) -> float:
@@ -57,8 +63,10 @@ def decode(
     vcodec: str | None = None,
     options: dict[str, str] | None = None,
     threads: int | None = None,
+    jobs: int | None = None,
     conceal: bool = False,
     overwrite: bool = False,
+    load: LoadCodec | None = None,
     progress: ProgressCallback = ignore_progress,
     warn: Warn = log_warning,
 ) -> DecodeReport:
@@ -68,7 +76,10 @@ def decode(
     the sha256 that the file names (then $STPCODEC_MODELS and the user's).
     start, end: seconds from the first frame, start <= time < end; only the segments needed are decoded, times
     begin again at zero, and the other streams are cut likewise. vcodec, options: FFmpeg encoder and options.
+    jobs: segments decoded at once, each in a process of its own (CPU only, not with `conceal`); None: as many as pay, 1
+    for short videos. threads: of torch in each job; None: the cores, divided among as many jobs as suit the video.
     conceal: fill what a damaged file has lost from the nearest intact frames, with one warning for each gap.
+    load: how to get the model; a `CodecCache` loads it once for several files.
     A file that was cut off or is still being written is decoded up to its last complete segment, with a warning.
 
     Raises:
@@ -82,7 +93,6 @@ def decode(
     with (
         StpReader(source, thorough=conceal) as stream,
         OutputFile(target, source=source, overwrite=overwrite) as output,
-        thread_limit(threads),
     ):
         chosen = select(stream, start=start, end=end, name=str(source), conceal=conceal, warn=warn)
         partial = start is not None or end is not None
@@ -95,17 +105,16 @@ def decode(
             frame_count=total,
             duration_seconds=seconds_of(stream, stream.segments[-1].last_pts),
         )
-        loaded = codec_of_file(header, model=model, device=device, model_dir=model_dir)
+        loaded = codec_of_file(header, model=model, device=device, model_dir=model_dir, load=load)
         sidecar = salvage_sidecar(stream, output, warn=warn) if conceal else read_sidecar(stream, output)
         time_base = Fraction(*header.time_base)
 
         clock = time.monotonic()
         frames_done = 0
         codec = SegmentCodec(header, loaded.codec, loaded.device)
-        frames = decoded_frames(stream, codec, chosen)
-        if conceal:
-            frames = concealed_frames(stream, codec, chosen, warn=warn)
         with (
+            planned(jobs, threads, device=device, video=None if conceal else _video(stream, chosen)) as plan,
+            hired(plan.count, Setup(header, model, model_dir, plan.threads, plan.cores)) as crew,
             VideoWriter(
                 output.file(),
                 info,
@@ -118,10 +127,11 @@ def decode(
                 name=str(target),
                 warn=warn,
             ) as video,
-            thread_beside(loaded.device),
-            prefetched(frames, depth=_FRAMES_AHEAD) as frames_ahead,
+            _beside(concealed_frames(stream, codec, chosen, warn=warn), codec)
+            if conceal
+            else frames_ahead(stream, codec, crew, chosen) as frames,
         ):
-            for frame in frames_ahead:
+            for frame in frames:
                 video.write(frame)
                 frames_done += 1
                 progress(Progress("decode", frames_done, total, 0, time.monotonic() - clock))
@@ -133,7 +143,29 @@ def decode(
         elapsed_seconds=time.monotonic() - clock,
         model=loaded.model,
         device=str(loaded.device),
+        jobs=plan.count,
     )
+
+
+@contextmanager
+def frames_ahead(
+    stream: StpReader, codec: SegmentCodec, crew: Crew | None, chosen: Selection | None = None
+) -> Iterator[Iterator[Frame]]:
+    """`decoded_frames`, made beside what the caller does with them: by `crew`, or in this process if it is None."""
+    if crew is None:
+        with _beside(decoded_frames(stream, codec, chosen), codec) as frames:
+            yield frames
+        return
+    numbers = chosen.segments if chosen else range(len(stream.segments))
+    with frames_by(crew, map(stream.read_segment, numbers), chosen) as frames:
+        yield frames
+
+
+@contextmanager
+def _beside(frames: Iterator[Frame], codec: SegmentCodec) -> Iterator[Iterator[Frame]]:
+    """`frames`, which `codec` makes, some of them ahead."""
+    with thread_beside(codec.device), prefetched(frames, depth=_FRAMES_AHEAD) as ahead:
+        yield ahead
 
 
 def decoded_frames(stream: StpReader, codec: SegmentCodec, chosen: Selection | None = None) -> Iterator[Frame]:
@@ -172,3 +204,8 @@ def _frame_total(stream: StpReader, chosen: Selection) -> int:
     """
     entries = [stream.segments[number] for number in chosen.segments]
     return entries[-1].end_frame - (0 if chosen.segments.start == 0 else entries[0].first_frame)
+
+
+def _video(stream: StpReader, chosen: Selection) -> Video:
+    header, counts = stream.header, [stream.segments[number].frame_count for number in chosen.segments]
+    return Video(sum(counts), max(counts), header.height, header.width, frame_bytes(header))

@@ -3,34 +3,38 @@
     reader ─► chunks (scene cuts, segments) ─► SegmentBuilder (tiles, model, entropy) ─► StpWriter ─► out.stp
     source ─► extract_sidecar (sound, subtitles, tags) ─────────────────────────────────────┘
 
-Memory is that of a few chunks and of one segment's coded bytes, however long the video is.
+With several jobs, each segment goes to one of the worker processes (codec/segment_jobs.py). Memory is that of a few
+chunks and of one segment's coded bytes, with several jobs also of the frames that wait for them, however long the
+video is.
 """
 
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from stpcodec import __version__
 from stpcodec.codec.comparison import compare
-from stpcodec.codec.decoder import decoded_frames
+from stpcodec.codec.crew import Crew, hired
+from stpcodec.codec.decoder import frames_ahead
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
-from stpcodec.codec.models import LoadedCodec, load_codec, thread_limit
+from stpcodec.codec.jobs import Video, planned
+from stpcodec.codec.models import LoadCodec, LoadedCodec, load_codec
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
-from stpcodec.codec.parallel import picture_pool
 from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.resume import Resumed, copy_segments, skip_done
+from stpcodec.codec.segment_jobs import SegmentJobs, segment_stream
 from stpcodec.codec.segments import SegmentCodec, SegmentStream
 from stpcodec.codec.sidecars import write_sidecar
 from stpcodec.codec.stream import stream_header
 from stpcodec.codec.tiling import choose_tile
+from stpcodec.codec.worker import Setup
 from stpcodec.container import Segment, StpReader, StpWriter, limits
 from stpcodec.errors import InputError, UsageError, VerificationFailed
 from stpcodec.patches.partition import chunks
 from stpcodec.patches.scenes import SceneCutDetector
-from stpcodec.video.frames import Warn, log_warning
+from stpcodec.video.frames import VideoInfo, Warn, log_warning
 from stpcodec.video.reader import VideoReader
 
 
@@ -52,6 +56,7 @@ class EncodeReport:
     model: str
     device: str
     psnr_db: dict[str, float] | None
+    jobs: int = 1
 
     @property
     def frames_per_second(self) -> float:
@@ -68,11 +73,13 @@ def encode(
     device: str = "auto",
     segment_frames: int = 128,
     threads: int | None = None,
+    jobs: int | None = None,
     overwrite: bool = False,
     strict: bool = False,
     verify: bool = False,
     tile: int = 0,
     resume: bool = False,
+    load: LoadCodec | None = None,
     progress: ProgressCallback = ignore_progress,
     warn: Warn = log_warning,
 ) -> EncodeReport:
@@ -81,9 +88,13 @@ def encode(
     quality: 1 to 100. model: a name or a weights file, None for the default. model_dir: a folder of models of your
     own to look into first (then $STPCODEC_MODELS and the user's). segment_frames: the longest segment, 1 to 256.
     tile: tile size in luma samples, 0 to tile only frames too large for memory.
+    jobs: segments coded at once, each in a process of its own (CPU only); None: as many as pay, 1 for short videos.
+    threads: of torch in each job; None: the cores, divided among as many jobs as suit the video. The bytes depend on
+    `threads` (rounding), not on `jobs`.
     verify: decode what was written before it gets its name, and report PSNR against the source.
     resume: continue what an interrupted encode of the same source with the same options left beside the target, and
     leave the same when interrupted; the file is the one that an uninterrupted run makes.
+    load: how to get the model; a `CodecCache` loads it once for several files.
 
     Raises:
         UsageError, InputError, OutputError, ModelError, VerificationFailed: as their names say; then nothing
@@ -96,10 +107,9 @@ def encode(
     with (
         VideoReader(source, strict=strict, warn=warn) as reader,
         OutputFile(target, source=source, overwrite=overwrite, resumable=True, resume=resume) as output,
-        thread_limit(threads),
-        ExitStack() as running,
+        planned(jobs, threads, device=device, video=_video(reader.info, segment_frames)) as plan,
     ):
-        loaded = load_codec(model, device=device, model_dir=model_dir)
+        loaded = (load or load_codec)(model, device=device, model_dir=model_dir)
         info, multiple = reader.info, loaded.codec.alignment
         tile, overlap = choose_tile(info.height, info.width, tile, multiple)
         header = stream_header(
@@ -125,10 +135,6 @@ def encode(
             done.check(segment, source)
             writer.write_segment(segment)
 
-        # Tiles are there since memory is short: one after the other.
-        pool = running.enter_context(picture_pool(loaded.device)) if not tile else None
-        segments = SegmentStream(SegmentCodec(header, loaded.codec, loaded.device), write, pool)
-        segments.frames, segments.segments = done.frames, done.segments
         watch = _Watch(output, info.frame_count_estimate, fixed_bytes=writer.bytes_written, warn=warn)
         parts = chunks(
             reader,
@@ -136,20 +142,30 @@ def encode(
             segment_frames=segment_frames,
             detector=SceneCutDetector(),
         )
-        with prefetched(skip_done(parts, done, source)) as parts_ahead:
-            for chunk in parts_ahead:
-                segments.add(chunk.frames, opens_segment=chunk.opens_segment)
-                progress(watch.look(segments, writer))
-        if not segments.frames:
-            raise InputError(f"{source}: holds no video frame; is the file complete?")
-        segments.finish()
-        writer.finish()
+        codec = SegmentCodec(header, loaded.codec, loaded.device)
 
-        elapsed_seconds = watch.elapsed_seconds
-        psnr_db = None
-        if verify:
-            output.flush()
-            psnr_db = _verify(source, output, loaded, strict=strict, progress=progress)
+        def tick() -> None:
+            progress(watch.look(segments, writer))
+
+        with hired(plan.count, Setup(header, model, model_dir, plan.threads, plan.cores)) as crew:
+            with (
+                segment_stream(codec, crew, write, cores=plan.cores, tick=tick) as segments,
+                prefetched(skip_done(parts, done, source)) as parts_ahead,
+            ):
+                segments.frames, segments.segments = done.frames, done.segments
+                for chunk in parts_ahead:
+                    segments.add(chunk.frames, opens_segment=chunk.opens_segment)
+                    tick()
+                segments.finish()
+            if not segments.frames:
+                raise InputError(f"{source}: holds no video frame; is the file complete?")
+            writer.finish()
+
+            elapsed_seconds = watch.elapsed_seconds
+            psnr_db = None
+            if verify:
+                output.flush()
+                psnr_db = _verify(source, output, loaded, crew, strict=strict, progress=progress)
         return EncodeReport(
             frames=segments.frames,
             segments=segments.segments,
@@ -160,7 +176,13 @@ def encode(
             model=loaded.model,
             device=str(loaded.device),
             psnr_db=psnr_db,
+            jobs=plan.count,
         )
+
+
+def _video(info: VideoInfo, segment_frames: int) -> Video:
+    frame_bytes = info.width * info.height * 3 // 2 * (1 if info.bit_depth == 8 else 2)
+    return Video(info.frame_count_estimate, segment_frames, info.height, info.width, frame_bytes)
 
 
 def _check_options(source: str | Path, target: str | Path, *, quality: int, segment_frames: int, verify: bool) -> None:
@@ -184,7 +206,7 @@ class _Watch:
     def elapsed_seconds(self) -> float:
         return time.monotonic() - self._start
 
-    def look(self, segments: SegmentStream, writer: StpWriter) -> Progress:
+    def look(self, segments: SegmentStream | SegmentJobs, writer: StpWriter) -> Progress:
         event = Progress(
             phase="encode",
             frames_done=segments.frames,
@@ -209,8 +231,9 @@ class _Watch:
 
 
 def _verify(
-    source: str | Path, output: OutputFile, loaded: LoadedCodec, *, strict: bool, progress: ProgressCallback
-) -> dict[str, float]:
+    source: str | Path, output: OutputFile, loaded: LoadedCodec, crew: Crew | None, *, strict: bool,
+    progress: ProgressCallback,
+) -> dict[str, float]:  # fmt: skip
     """Decode the file just written and compare it with its source, both read anew."""
     assert output.path is not None  # _check_options has refused standard output
     start = time.monotonic()
@@ -221,7 +244,7 @@ def _verify(
             progress(Progress("verify", count, total, 0, time.monotonic() - start))
 
         try:
-            decoded = decoded_frames(stream, SegmentCodec(stream.header, loaded.codec, loaded.device))
-            return compare(decoded, again, bit_depth=stream.header.bit_depth, name=output.name, on_frame=on_frame)
+            with frames_ahead(stream, SegmentCodec(stream.header, loaded.codec, loaded.device), crew) as decoded:
+                return compare(decoded, again, bit_depth=stream.header.bit_depth, name=output.name, on_frame=on_frame)
         except InputError as error:
             raise VerificationFailed(f"{output.name}: what was just written cannot be read: {error}") from error

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
@@ -26,6 +27,19 @@ class LoadedCodec:
     weights_sha256: str
 
 
+class LoadCodec(Protocol):
+    """How a conductor gets its codec: as `load_codec`."""
+
+    def __call__(
+        self,
+        model: str | None,
+        *,
+        sha256: str | None = None,
+        device: str = "auto",
+        model_dir: str | Path | None = None,
+    ) -> LoadedCodec: ...
+
+
 def load_codec(
     model: str | None, *, sha256: str | None = None, device: str = "auto", model_dir: str | Path | None = None
 ) -> LoadedCodec:
@@ -40,8 +54,36 @@ def load_codec(
     return LoadedCodec(ChunkCodec(loaded), chosen, loaded.name, loaded.weights_sha256)
 
 
+class CodecCache:
+    """`load_codec` for several files in a row: what was loaded once is kept."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[tuple[str | None, str | Path | None, str], LoadedCodec] = {}
+
+    def __call__(
+        self,
+        model: str | None,
+        *,
+        sha256: str | None = None,
+        device: str = "auto",
+        model_dir: str | Path | None = None,
+    ) -> LoadedCodec:
+        for (_, _, on), loaded in self._loaded.items():
+            if sha256 and loaded.weights_sha256 == sha256 and on == device:
+                return loaded  # whatever it was called then
+        key = (model, model_dir, device)
+        if key not in self._loaded or sha256:
+            self._loaded[key] = load_codec(model, sha256=sha256, device=device, model_dir=model_dir)
+        return self._loaded[key]
+
+
 def codec_of_file(
-    header: StreamHeader, *, model: str | None = None, device: str = "auto", model_dir: str | Path | None = None
+    header: StreamHeader,
+    *,
+    model: str | None = None,
+    device: str = "auto",
+    model_dir: str | Path | None = None,
+    load: LoadCodec | None = None,
 ) -> LoadedCodec:
     """The codec that a file was made with; its weights must be those the file names.
 
@@ -53,7 +95,8 @@ def codec_of_file(
         ModelError: the model is not here, or has other weights.
     """
     chosen = model or _model_of(header, model_folders(model_dir))
-    return load_codec(chosen, sha256=header.weights_sha256 or None, device=device, model_dir=model_dir)
+    sha256 = header.weights_sha256 or None
+    return (load or load_codec)(chosen, sha256=sha256, device=device, model_dir=model_dir)
 
 
 def _model_of(header: StreamHeader, folders: list[Path]) -> str:

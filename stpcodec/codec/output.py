@@ -210,9 +210,26 @@ class OutputFile:
             self.leftover.unlink(missing_ok=True)
 
     def scratch(self, suffix: str = "") -> Path:
-        """An empty temporary file beside the target, removed when the output is closed, however that ends."""
+        """An empty temporary file beside the target, removed when the output is closed, however that ends.
+
+        Where the partial file has a known name, so has the first of each suffix: the run after a killed one takes its.
+        """
         folder = self._final.parent if self._final else Path(tempfile.gettempdir())
+        if self._partial is not None:
+            path = self._partial.path.with_name(f"{self._partial.path.name}{suffix}")
+            if path not in self._temporary and self._create_known(path):
+                return path
         return self._create(folder, suffix)
+
+    def _create_known(self, path: Path) -> bool:
+        """False where the name cannot be had. No other run uses it: it goes with the partial file, which is locked."""
+        try:
+            path.unlink(missing_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except OSError:  # too long, or somebody else's
+            return False
+        self._temporary.append(path)
+        return True
 
     def _create(self, folder: Path, suffix: str) -> Path:
         # Hidden, and with the suffix at the end: FFmpeg's muxers may look at it. Mode bits follow the umask.

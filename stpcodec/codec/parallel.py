@@ -31,17 +31,21 @@ class Inline(Executor):
 
 
 @contextmanager
-def picture_pool(device: torch.device) -> Iterator[Executor]:
+def picture_pool(device: torch.device, cores: int = 1) -> Iterator[Executor]:
     """Workers for as many threads as the caller may use (torch.get_num_threads); `Inline` where that is one, or the
-    device has a queue of its own. Inside the block the operations of the caller and of each worker share them out."""
+    device has a queue of its own. Inside the block the operations of the caller and of each worker share them out.
+
+    cores: where there are more of them than threads, more workers with the same share, which decides the rounding.
+    """
     threads = torch.get_num_threads()
-    workers = min(threads, MOST_WORKERS)
+    share = threads // min(threads, MOST_WORKERS)
+    workers = min(max(threads, cores) // share, MOST_WORKERS)
     if workers < 2 or device.type != "cpu":
         yield Inline()
         return
-    with _threads(threads // workers):
+    with _threads(share):
         # A thread's own number of OpenMP threads; PyTorch has no other way to set it.
-        pool = ThreadPoolExecutor(workers, "stpcodec-picture", torch.set_num_threads, (threads // workers,))
+        pool = ThreadPoolExecutor(workers, "stpcodec-picture", torch.set_num_threads, (share,))
         try:
             yield pool
         finally:

@@ -35,11 +35,31 @@ class Partial:
         os.close(self.descriptor)
 
 
+def has_leftover(target: Path) -> bool:
+    """Whether a killed run may have left a part of `target`; one that runs now looks the same, and is not disturbed."""
+    path = partial_path(Path(os.path.realpath(target)))
+    return any(part.is_file() and part.stat().st_size for part in (path, path.with_name(path.name + ".before")))
+
+
+def remove_twin(target: Path) -> None:
+    """Remove the partial file of a run that was killed between giving it its final name and taking the other away."""
+    path = partial_path(Path(os.path.realpath(target)))
+    try:
+        if os.path.samefile(path, target):
+            path.unlink()
+    except OSError:
+        pass  # as a rule there is none
+
+
+def partial_path(final: Path) -> Path:
+    return final.with_name(f".{final.name}.partial")
+
+
 def claim(final: Path, *, resume: bool) -> Partial | None:
     """The partial file of `final`; None where the name cannot be had. Without `resume` leftovers are removed."""
     if fcntl is None or len(os.fsencode(final.name)) > _LONGEST_NAME:
         return None
-    path = final.with_name(f".{final.name}.partial")
+    path = partial_path(final)
     before = path.with_name(path.name + ".before")
     descriptor = _open_locked(path)
     if descriptor is None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 import xxhash
 
 from stpcodec.codec.chunk import ChunkCodec, EncodedChunk, History
-from stpcodec.codec.parallel import Inline
+from stpcodec.codec.parallel import Inline, picture_pool
 from stpcodec.codec.planning import Planner
 from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.samples import to_planes, to_samples
@@ -51,6 +52,10 @@ class SegmentCodec:
     def open(self, first_frame: int, pool: Executor | None = None) -> SegmentBuilder:
         """pool: codes the segment's pictures; None codes them in the caller's thread."""
         return SegmentBuilder(self, first_frame, pool or Inline())
+
+    def pool(self, cores: int = 1) -> AbstractContextManager[Executor]:
+        """`picture_pool`, to open segments with. Tiles are there since memory is short: one after the other."""
+        return nullcontext(Inline()) if self.header.tile else picture_pool(self.device, cores)
 
     def latents(self, segment: Segment) -> Iterator[list[TileLatents]]:
         """The integers of every chunk, per tile; no pixels. Checks their hash after the last chunk.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
-from stpcodec.codec.models import codec_of_file, thread_limit
+from stpcodec.codec.models import LoadCodec, codec_of_file, thread_limit
 from stpcodec.codec.segments import SegmentCodec
 from stpcodec.codec.selection import seconds_of
 from stpcodec.container import Finding, Segment, StpReader
@@ -74,12 +74,14 @@ def verify(
     model_dir: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
+    load: LoadCodec | None = None,
     progress: ProgressCallback = ignore_progress,
     on_problem: Callable[[Problem], None] = lambda problem: None,
 ) -> VerifyReport:
     """Check all of a .stp file: every checksum and table, then the integer latents of every intact segment.
 
-    deep: synthesise the pixels too. model, model_dir: as in `decode`. on_problem gets every problem when it is found.
+    deep: synthesise the pixels too. model, model_dir, load: as in `decode`. on_problem gets every problem when it is
+    found.
 
     Raises:
         InputError, CorruptFile, UnsupportedVersion: it cannot even be opened as a .stp file.
@@ -97,7 +99,7 @@ def verify(
             if not finding.intact:
                 damaged_segments.add(finding.segment)
                 note(_damage(finding, stream))
-        loaded = codec_of_file(stream.header, model=model, device=device, model_dir=model_dir)
+        loaded = codec_of_file(stream.header, model=model, device=device, model_dir=model_dir, load=load)
         codec = SegmentCodec(stream.header, loaded.codec, loaded.device)
         start = time.monotonic()
         frames_done = 0

@@ -80,3 +80,7 @@ class Frame:
     v: Plane
     pts: int
     duration: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        return self.y.nbytes + self.u.nbytes + self.v.nbytes

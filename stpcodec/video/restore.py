@@ -32,6 +32,7 @@ from stpcodec.video.tracks import (
     can_hold,
     comes_from_header,
     cover_bytes,
+    is_timed,
     title,
 )
 
@@ -69,13 +70,28 @@ class SidecarTracks:
 
     def begin(self, shift: Fraction, *, trim_start: bool, end: Fraction | None) -> None:
         """Settle by how many seconds everything moves and which part is wanted. Before the first packet."""
+        chapters = self.choose(shift, trim_start=trim_start, end=end)
+        if self._container is not None:
+            self._output.set_chapters(chapters)
+
+    def choose(self, shift: Fraction, *, trim_start: bool, end: Fraction | None) -> list[Chapter]:
+        """As `begin`, but returns the chapters of the part instead of giving them to the output."""
         self._shift, self._start, self._end = shift, shift if trim_start else None, end
         if self._container is None:
-            return
-        chapters = [_moved(c, shift, self._start, end) for c in self._container.chapters()]
-        self._output.set_chapters([c for c in chapters if c is not None])
+            return []
         wanted = self._streams()
         self._packets = self._container.demux(wanted) if wanted else iter(())
+        chapters = [_moved(c, shift, self._start, end) for c in self._container.chapters()]
+        return [c for c in chapters if c is not None]
+
+    def continued_by(self, path: Path) -> SidecarTracks:
+        """The timed tracks of another sidecar on the same tracks of the output, in their order."""
+        later = SidecarTracks(None, self._output, "", name="", warn=lambda _: None)
+        later._container = open_input(path)
+        ours = [track for index, track in self._tracks.items() if is_timed(self._stream(index))]
+        theirs = [stream.index for stream in later._container.streams if is_timed(stream)]
+        later._tracks = dict(zip(theirs, ours, strict=True))
+        return later
 
     def packets(self, until: Fraction | None) -> Iterator[Packet]:
         """The packets up to `until` seconds of the output's time; None: all that are left."""
@@ -112,7 +128,11 @@ class SidecarTracks:
             warn(f"{name}: {format_name} cannot hold the tags {', '.join(refused)} of {title(stream)}")
 
     def _streams(self) -> list[Stream]:
-        return [] if self._container is None else [self._container.streams[index] for index in self._tracks]
+        return [] if self._container is None else [self._stream(index) for index in self._tracks]
+
+    def _stream(self, index: int) -> Stream:
+        assert self._container is not None  # no tracks without one
+        return self._container.streams[index]
 
     def _next(self) -> Packet | None:
         """The next packet of the part, with the output's times."""
@@ -134,13 +154,15 @@ class SidecarTracks:
         begins = packet.pts * base
         if self._end is not None and begins >= self._end:
             return False
+        ends = begins + (packet.duration or 0) * base
+        if self._end is not None and ends > self._end and packet.stream.type == "subtitle":
+            packet.duration = round((self._end - begins) / base)
         if self._start is None or begins >= self._start:
             return self._can_start_with(packet)
-        ends = begins + (packet.duration or 0) * base
         if packet.stream.type != "subtitle" or ends <= self._start:
             return False
         packet.pts = packet.dts = round(self._start / base)
-        packet.duration = round((ends - self._start) / base)
+        packet.duration = round((min(ends, self._end or ends) - self._start) / base)
         return True
 
     def _can_start_with(self, packet: Packet) -> bool:

@@ -48,7 +48,7 @@ def extract_sidecar(source: str | Path, target: Path, *, warn: Warn = log_warnin
         video = pick_video_stream(container, source)
         streams = [s for s in container.streams if s.index != video.index and not comes_from_header(s)]
         chapters = container.chapters()
-        format_name, held = _choose_format(container, streams)
+        format_name, held = choose_format(container, streams)
         for stream in streams:
             if stream not in held:
                 warn(f"{source}: {title(stream)} cannot be kept: no container that we write holds it")
@@ -83,7 +83,13 @@ def movie_timescale(format_name: str, streams: Iterable[Stream]) -> dict[str, st
     return {"movie_timescale": str(min(scale, _LARGEST_TIMESCALE))}
 
 
-def _choose_format(container: InputContainer, streams: list[Stream]) -> tuple[str, list[Stream]]:
+def sidecar_options(format_name: str, streams: Iterable[Stream]) -> dict[str, str]:
+    """How a sidecar is muxed: times as they are, and no random track numbers and no date, so that the same streams
+    always give the same bytes."""
+    return KEEP_TIMES | movie_timescale(format_name, streams) | {"fflags": "+bitexact"}
+
+
+def choose_format(container: InputContainer, streams: list[Stream]) -> tuple[str, list[Stream]]:
     """The container format that keeps the most of `streams`, and those it keeps."""
     matroska_first = "matroska" in container.format.name or any(track_tags(s.metadata, "mp4")[1] for s in streams)
     order = ("matroska", "mp4", "mov") if matroska_first else ("mp4", "matroska", "mov")
@@ -96,9 +102,7 @@ def _remux(
     source: str | Path, container: InputContainer, streams: list[Stream], file: object, format_name: str
 ) -> None:
     tracks: dict[int, Track] = {}
-    # bitexact: no random track numbers and no date, so that the same source always gives the same bytes
-    options = KEEP_TIMES | movie_timescale(format_name, streams) | {"fflags": "+bitexact"}
-    with open_for_writing(file, format_name, options) as output:
+    with open_for_writing(file, format_name, sidecar_options(format_name, streams)) as output:
         for stream in streams:
             if is_cover(stream) and format_name == "matroska":
                 with open_input(source) as again:

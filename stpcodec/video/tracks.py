@@ -52,6 +52,11 @@ def comes_from_header(stream: Stream) -> bool:
     return int(stream.discard) == int(Discard.all) or "timecode" in stream.metadata
 
 
+def is_timed(stream: Stream) -> bool:
+    """A track of packets with times: no attachment, no cover, nothing that muxers make by themselves."""
+    return stream.type != "attachment" and not is_cover(stream) and not comes_from_header(stream)
+
+
 def can_hold(format_name: str, stream: Stream) -> bool:
     """Whether a container of this format can take `stream` as it is: found by writing a header to memory."""
     if is_cover(stream):

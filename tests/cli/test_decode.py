@@ -65,3 +65,11 @@ def test_impossible_requests(stp: Path, tmp_path: Path, run: Run, args: tuple[st
     assert outcome.err.count("\n") == 1
     assert words in outcome.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_jobs_change_nothing_but_the_time(stp: Path, tmp_path: Path, run: Run) -> None:
+    for jobs in ("1", "2"):
+        outcome = run("decode", stp, tmp_path / f"{jobs}.y4m", "--jobs", jobs, "-v")
+        assert outcome.code == 0, outcome.err
+        assert f"3 segments decoded, {jobs} jobs" in outcome.err
+    assert (tmp_path / "1.y4m").read_bytes() == (tmp_path / "2.y4m").read_bytes()

@@ -71,3 +71,16 @@ def test_a_bar_is_drawn_on_terminals_only(
     assert "frames" in outcome.err
     assert "fps" in outcome.err
     assert "\x1b[" in outcome.err
+
+
+def test_jobs_change_nothing_but_the_time(clip: Path, tmp_path: Path, run: Run) -> None:
+    for jobs in ("1", "2"):
+        args = ("--model", "dct", "--segment-frames", "4", "--jobs", jobs, "-v")
+        outcome = run("encode", clip, tmp_path / f"{jobs}.stp", *args)
+        assert outcome.code == 0, outcome.err
+        assert f"3 segments, {jobs} jobs" in outcome.err
+    assert (tmp_path / "1.stp").read_bytes() == (tmp_path / "2.stp").read_bytes()
+
+
+def test_no_jobs_is_wrong_usage(clip: Path, tmp_path: Path, run: Run) -> None:
+    assert run("encode", clip, tmp_path / "x.stp", "--jobs", "0").code == 2

@@ -22,7 +22,9 @@ def test_info_for_people(stp: Path, run: Run) -> None:
 
 def test_info_for_programs(stp: Path, run: Run) -> None:
     outcome = run("info", "--json", stp)
-    facts = json.loads(outcome.out)
+    facts, summary = map(json.loads, outcome.out.splitlines())
+    assert (facts["type"], facts["verb"], facts["status"]) == ("file", "info", "done")
+    assert (summary["type"], summary["exit_code"], summary["done"]) == ("summary", 0, 1)
     assert facts["path"] == str(stp)
     assert (facts["width"], facts["height"], facts["bit_depth"], facts["frames"]) == (64, 48, 8, 12)
     assert facts["size_bytes"] == stp.stat().st_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -94,15 +95,24 @@ def test_a_closed_pipe_is_quiet(
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["--version"]) == 0
-    assert capsys.readouterr().out == f"stpcodec {__version__}\n"
+    first, models, devices = capsys.readouterr().out.splitlines()
+    assert first == f"stpcodec {__version__}"
+    assert re.search(r"models: dct, stp-s \([0-9a-f]{8}\)", models)
+    assert devices.startswith("devices: cpu (")
 
 
-@pytest.mark.parametrize(
-    "verb", ["encode", "decode", "info", "verify", "bench", "train", "train-plot", "export", "finetune"]
-)
-def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+def verbs() -> list[str]:
+    return [command.name or command.callback.__name__.replace("_", "-") for command in main.app.registered_commands]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("verb", verbs())
+def test_every_verb_has_help_with_examples(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run([verb, "--help"]) == 0
-    assert verb in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Examples" in printed
+    assert f"stpcodec {verb} " in printed
+    for option in ("--json", "--quiet", "--verbose", "--log-file"):
+        assert option in printed
 
 
 @pytest.mark.parametrize(
@@ -131,3 +141,11 @@ def test_the_program_starts_as_a_module_and_without_torch() -> None:
     for args in (["--help"], ["encode", "/missing.mp4", "/tmp/never.stp"], ["info", "/missing.stp"]):
         result = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True)
         assert result.stdout.splitlines()[-1].split()[1:] == ["False", "False"], result.stderr
+
+
+def test_shells_can_complete_verbs() -> None:
+    environment = os.environ | {"_STPCODEC_COMPLETE": "complete_bash", "COMP_WORDS": "stpcodec enc", "COMP_CWORD": "1"}
+    result = subprocess.run(
+        [sys.executable, "-m", "stpcodec.cli.main"], env=environment, capture_output=True, text=True
+    )
+    assert result.stdout.split() == ["encode"], result.stderr

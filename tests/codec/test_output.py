@@ -218,3 +218,15 @@ def test_checked_file_writes_all_that_a_pipe_takes_in_parts() -> None:
     assert file.write(b"0123456789") == 10
     assert sink.data == b"0123456789"
     assert file.bytes_written == 10
+
+
+def test_a_resumable_run_takes_the_scratch_file_of_a_killed_one(tmp_path: Path) -> None:
+    left = tmp_path / ".x.stp.partial.sidecar"
+    left.write_bytes(b"of a killed run")
+    with OutputFile(tmp_path / "x.stp", resumable=True) as output:
+        scratch, another = output.scratch(".sidecar"), output.scratch(".sidecar")
+        assert scratch == left
+        assert scratch.read_bytes() == b""
+        assert another != scratch
+        output.file().write(b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.stp"]

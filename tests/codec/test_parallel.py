@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -40,6 +41,17 @@ def test_workers_share_the_threads(threads: int) -> None:
         assert torch.get_num_threads() == share
         assert pool.submit(torch.get_num_threads).result() == share
         assert isinstance(pool, Inline) == (threads == 1)
+    assert torch.get_num_threads() == threads
+
+
+def test_further_cores_are_further_workers_with_the_same_share(threads: int) -> None:
+    """The share decides how sums are rounded."""
+    share = threads // min(threads, MOST_WORKERS)
+    with picture_pool(CPU, cores=16) as pool:
+        assert isinstance(pool, ThreadPoolExecutor)
+        assert pool._max_workers == MOST_WORKERS
+        assert torch.get_num_threads() == share
+        assert pool.submit(torch.get_num_threads).result() == share
     assert torch.get_num_threads() == threads
 
 

@@ -33,7 +33,8 @@ def long_stp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """More decoded bytes than any pipe buffers."""
     folder = tmp_path_factory.mktemp("long")
     source = write_y4m(folder / "in.y4m", pictures(40, height=96, width=128))
-    assert run(["encode", str(source), str(folder / "x.stp"), "--model", "dct", "-q"]) == 0
+    args = ["encode", str(source), str(folder / "x.stp"), "--model", "dct", "--segment-frames", "10", "-q"]
+    assert run(args) == 0
     return folder / "x.stp"
 
 
@@ -83,6 +84,108 @@ def test_a_signal_while_decoding_leaves_nothing(long_stp: Path, tmp_path: Path) 
     assert process.returncode == 143, err
     assert b"Traceback" not in err
     assert [path.name for path in tmp_path.iterdir()] == ["out.y4m"]
+
+
+def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
+    """Process ids of the two workers, once both are there."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+        if len(found) == 2:
+            return [int(pid) for pid in found]
+        time.sleep(0.02)
+    raise TimeoutError("there are no two workers")
+
+
+def gone(pids: list[int]) -> bool:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if not any(_alive(pid) for pid in pids):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _alive(pid: int) -> bool:
+    """Not so if it waits for a parent that never asks: in a container nobody may."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
+    return bool(state.strip()) and not state.startswith("Z")
+
+
+def encode_by_two_jobs(target: Path) -> subprocess.Popen[bytes]:
+    """From a pipe that stalls, with the first segments written."""
+    process = start("encode", "-", target, "--model", "dct", "--segment-frames", 4, "--jobs", 2, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(y4m(pictures(30)))
+    process.stdin.flush()
+    wait_for_temporary(target.parent)
+    return process
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGKILL", -9)])
+def test_workers_end_with_their_parent(name: str, code: int, tmp_path: Path) -> None:
+    process = encode_by_two_jobs(tmp_path / "out.stp")
+    workers = workers_of(process)
+    process.send_signal(getattr(signal, name))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert gone(workers)
+    assert not (tmp_path / "out.stp").exists()
+    if name != "SIGKILL":
+        assert err == f"stpcodec: ended by {name}\n".encode()
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_reaches_the_whole_group_and_is_one_line(tmp_path: Path) -> None:
+    """A terminal sends it to all processes of the group; workers that are just starting must not print a traceback."""
+    process = subprocess.Popen(
+        [*PROGRAM, "encode", "-", str(tmp_path / "out.stp"), "--model", "dct", "--segment-frames", "4", "--jobs", "2"],
+        env=ENVIRONMENT, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(y4m(pictures(30)))
+    process.stdin.flush()
+    workers = workers_of(process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, b"stpcodec: ended by SIGINT\n")
+    assert gone(workers)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_worker_is_one_line(tmp_path: Path) -> None:
+    process = encode_by_two_jobs(tmp_path / "out.stp")
+    for worker in workers_of(process):
+        os.kill(worker, signal.SIGKILL)
+    _, err = process.communicate(y4m(pictures(30)).split(b"\n", 1)[1], timeout=60)
+    assert process.returncode == 1
+    assert err.startswith(b"stpcodec: error: a worker process was ended by SIGKILL")
+    assert err.count(b"\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_while_two_jobs_decode_leaves_nothing(long_stp: Path, tmp_path: Path) -> None:
+    fifo = tmp_path / "out.y4m"
+    os.mkfifo(fifo)
+    process = start("decode", long_stp, fifo, "--jobs", 2)
+    reader = os.open(fifo, os.O_RDONLY)
+    try:
+        os.read(reader, 10)
+        process.terminate()
+        _, err = process.communicate(timeout=60)
+    finally:
+        os.close(reader)
+    assert (process.returncode, err) == (143, b"stpcodec: ended by SIGTERM\n")
+
+
+def test_a_closed_pipe_ends_two_jobs_quietly(long_stp: Path) -> None:
+    process = start("decode", long_stp, "-", "--jobs", 2)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.read(10)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(timeout=60) == 141
 
 
 def test_pipes_in_both_directions(tmp_path: Path) -> None:

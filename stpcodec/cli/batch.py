@@ -1,0 +1,170 @@
+"""Several files with one command: each on its own, failures at the end, and what is done stays done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stpcodec.cli import console
+from stpcodec.cli.journal import Job, Journal
+from stpcodec.cli.session import Session
+from stpcodec.codec.output import OutputClosed, check_source, check_target, output_error
+from stpcodec.codec.partial import remove_twin
+from stpcodec.errors import StpError, UsageError
+
+_LISTED = 20  # failures that are named again at the end
+
+
+class SomeFailed(StpError):
+    """Some files of a batch failed; all others are done. The exit code is that of the first one."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """skip_existing: an output that is there is good. dry_run: say what would be done, do nothing."""
+
+    skip_existing: bool = False
+    overwrite: bool = False
+    dry_run: bool = False
+
+
+@dataclass
+class Batch:
+    """Works through jobs in order and keeps count. past: the verb as in "3 encoded"."""
+
+    session: Session
+    past: str
+    rules: Rules = Rules()
+    journal: Journal | None = None
+    done: int = 0
+    skipped: int = 0
+    failures: list[tuple[Job, str, int]] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=lambda: {"bytes_read": 0, "bytes_written": 0, "frames": 0})
+
+    def run(self, jobs: Sequence[Job], work: Callable[[Job], dict[str, Any]]) -> None:
+        """`work` does one job, says what it did, and returns the facts for its JSON object.
+
+        Raises SomeFailed at the end if it raised anything.
+        """
+        taken: dict[Path, Path] = {}
+        try:
+            for number, job in enumerate(jobs, 1):
+                self.session.guard.check()
+                try:
+                    self._one(job, f"[{number}/{len(jobs)}]", taken, work)
+                except OutputClosed:  # nobody reads what would be said of the others
+                    raise
+                except StpError as error:
+                    self._fail(job, str(error), error.exit_code)
+                except OSError as error:
+                    self._fail(job, str(output_error(job.target or job.source, error)), 5)
+                except Exception as error:
+                    if self.session.debug:
+                        raise
+                    self._fail(job, f"{job.source}: internal error: {type(error).__name__}: {error}", 1)
+        except OutputClosed:
+            raise
+        except BaseException:
+            left = len(jobs) - self.done - self.skipped - len(self.failures)
+            self.session.report.say(f"{self._totals(len(jobs))}, {left} left; the same command goes on from here")
+            self.session.report.summary |= self.sizes
+            raise
+        self._end(jobs)
+
+    def _one(self, job: Job, place: str, taken: dict[Path, Path], work: Callable[[Job], dict[str, Any]]) -> None:
+        report = self.session.report
+        if job.target is not None and (first := taken.setdefault(job.target, job.source)) != job.source:
+            raise UsageError(
+                f"{job.source}: would be written to {job.target}, as {first} is; run it alone with another output"
+            )
+        reason = self._reason_to_skip(job)
+        if reason is not None:
+            self.skipped += 1
+            report.say(f"{place} {job.source}: skipped, {reason}")
+            self._emit(job, "skipped", {"reason": reason})
+            return
+        if self.rules.dry_run:
+            _check(job, self.rules)
+            report.say(f"{place} {job.source}: would be {self.past}" + (f" to {job.target}" if job.target else ""))
+            self._emit(job, "planned", {})
+            return
+        if job.target is not None:
+            _make_folder(job.target.parent)
+        _check(job, self.rules)
+        if self.journal is not None:
+            self.journal.begin(job)
+        size = job.source.stat().st_size if job.source.is_file() else 0
+        facts = work(job)
+        if self.journal is not None:
+            self.journal.finish(job)
+        self.done += 1
+        for name, value in ({"bytes_read": size} | facts).items():
+            if name in self.sizes:
+                self.sizes[name] += value
+        self._emit(job, "done", facts)
+
+    def _reason_to_skip(self, job: Job) -> str | None:
+        if self.journal is not None and job.target is not None and self.journal.is_done(job):
+            if not self.rules.dry_run:
+                remove_twin(job.target)
+            return f"{job.target} was made before"
+        if self.rules.skip_existing and job.target is not None and job.target.is_file():
+            return f"{job.target} exists"
+        return None
+
+    def _fail(self, job: Job, message: str, exit_code: int) -> None:
+        self.failures.append((job, message, exit_code))
+        self.session.report.complain(message)
+        self._emit(job, "failed", {"message": message, "exit_code": exit_code})
+
+    def _emit(self, job: Job, status: str, facts: dict[str, Any]) -> None:
+        target = {"target": str(job.target)} if job.target else {}
+        self.session.report.emit("file", source=str(job.source), **target, status=status, **facts)
+
+    def _totals(self, count: int) -> str:
+        parts = [f"{self.done} {self.past}"]
+        if self.skipped:
+            parts.append(f"{self.skipped} skipped")
+        if self.failures:
+            parts.append(f"{len(self.failures)} failed")
+        total = f"{count} files: {', '.join(parts)}"
+        if self.done and self.sizes["bytes_written"]:
+            read, written = (console.size_text(self.sizes[name]) for name in ("bytes_read", "bytes_written"))
+            total += f"; {read} to {written}, {self.sizes['frames']} frames"
+        return total
+
+    def _end(self, jobs: Sequence[Job]) -> None:
+        self.session.report.summary |= self.sizes
+        self.session.report.say(self._totals(len(jobs)))
+        if not self.failures:
+            if self.journal is not None and not self.rules.dry_run:
+                self.journal.remove()
+            return
+        for job, message, _ in self.failures[:_LISTED]:
+            self.session.report.say(f"failed: {job.source}: {message.removeprefix(f'{job.source}: ')}")
+        names = ", ".join(str(job.source) for job, _, _ in self.failures[:_LISTED])
+        more = f" and {len(self.failures) - _LISTED} more" if len(self.failures) > _LISTED else ""
+        raise SomeFailed(
+            f"{len(self.failures)} of {len(jobs)} files failed: {names}{more}", exit_code=self.failures[0][2]
+        )
+
+
+def _check(job: Job, rules: Rules) -> None:
+    """What can be refused before any work; the output's folder may be still to make."""
+    if job.target is not None and job.target.parent.is_dir():
+        check_target(job.target, source=job.source, overwrite=rules.overwrite)
+    else:
+        check_source(job.source)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error

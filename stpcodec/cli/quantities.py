@@ -1,0 +1,32 @@
+"""Sizes and rates as people write them: 25MB, 25MiB, 800k, 1.5M."""
+
+from __future__ import annotations
+
+import re
+
+from stpcodec.errors import UsageError
+
+_FORM = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([A-Za-z/]*)")
+_PREFIX = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+def parse_size(text: str) -> float:
+    """Bytes; k, M and G are powers of 1000, Ki, Mi and Gi of 1024. Raises UsageError."""
+    return _parse(text, ("b",), f"--target-size {text}: write it as 25MB, 900kB or 1.5MiB")
+
+
+def parse_rate(text: str) -> float:
+    """Bits a second. Raises UsageError."""
+    return _parse(text, ("bit/s", "bps", "b/s", "bit"), f"--bitrate {text}: write it as 800k or 1.5M (bits a second)")
+
+
+def _parse(text: str, units: tuple[str, ...], error: str) -> float:
+    match = _FORM.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(error)
+    rest = match[2].lower()
+    for unit in units:
+        rest = rest.removesuffix(unit) if rest.endswith(unit) else rest
+    if rest not in _PREFIX or not float(match[1]):
+        raise UsageError(error)
+    return float(match[1]) * _PREFIX[rest]
