@@ -31,6 +31,8 @@ def write_sidecar(writer: StpWriter, source: str | Path, output: OutputFile, *, 
     with _named(output, scratch):
         found = extract_sidecar(source, scratch, warn=warn)
     if not found:
+        # At once: whoever is killed when the file has its name would leave it behind.
+        scratch.unlink(missing_ok=True)
         return 0
     output.require_space(scratch.stat().st_size, "the sound and other streams")
     written = _write(writer, scratch)
