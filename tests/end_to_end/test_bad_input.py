@@ -155,9 +155,11 @@ class TestDecode:
         source = tmp_path / "in.stp"
         make(source)
         there = names(tmp_path)
+        # A folder is not damaged: the remedy is another option.
+        code = 2 if source.is_dir() else 3
         assert_refused(run("decode", source, tmp_path / "out.mkv", "-q"), 3, "in.stp")
         for verb in ("info", "verify"):
-            assert_refused(run(verb, source), 3, "in.stp")
+            assert_refused(run(verb, source), code, "in.stp")
         assert names(tmp_path) == there
 
     def test_a_video_instead_of_an_stp_file(self, clip: Path, tmp_path: Path, run: Run) -> None:

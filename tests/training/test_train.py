@@ -56,16 +56,15 @@ def test_from_videos_to_weights_that_code(videos: Path, options: TrainOptions, t
     assert [int(row["step"]) for row in log] == [1, state.step]
     assert all(float(row["score"]) and float(row["train_inter_bpp"]) > 0 for row in log)
     codec = ChunkCodec(load_model(weights, device=CPU))
-    frames, history = moving_planes(3, 48, 80, dx=1), None
+    frames, history, previous = moving_planes(3, 48, 80, dx=1), None, None
     for part in (frames[:1], frames[1:]):
         encoded = codec.encode(part, quality=60, history=history)
-        previous = None if history is None else history.latents
         found = codec.decode_latents(
             encoded.streams, frame_count=len(part), height=48, width=80, quality=60, previous=previous
         )
         for ours, theirs in zip(found.pictures, encoded.latents.pictures, strict=True):
             assert torch.equal(ours.y, theirs.y)
-        history = encoded.history
+        history, previous = encoded.history, encoded.latents
     target = tmp_path / "out.stp"
     stpcodec.encode(videos / "train/a.mp4", target, model=str(weights), device="cpu", verify=True)
     assert target.stat().st_size < (7 * 80 * 112 * 3 // 2) / 2
