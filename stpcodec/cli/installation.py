@@ -14,7 +14,9 @@ import torch
 from stpcodec.model.folders import model_folders, models_in
 from stpcodec.model.zoo import list_models
 
-PACKAGES = ("torch", "av", "numpy", "constriction", "zstandard", "xxhash", "safetensors", "msgpack", "typer", "rich")
+PACKAGES = (
+    "torch", "av", "numpy", "numba", "constriction", "zstandard", "xxhash", "safetensors", "msgpack", "typer", "rich",
+)  # fmt: skip
 ENCODERS = ("libx264", "libx265", "libsvtav1", "ffv1")
 DECODERS = ("h264", "hevc", "vp9", "av1", "ffv1", "prores", "mpeg2video")
 

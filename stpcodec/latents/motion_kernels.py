@@ -7,12 +7,14 @@ run.
 from __future__ import annotations
 
 import numpy as np
-from numba import int32, njit
+from numba import int32
+
+from stpcodec.latents.compiled import compiled
 
 TEAR = 8
 """Quarter samples: where two neighbouring vectors differ by more in a component, there is an edge between them."""
 
-exact = njit(cache=True, nogil=True)
+exact = compiled()
 
 
 @exact

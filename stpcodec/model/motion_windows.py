@@ -12,7 +12,9 @@ of at most `reach`. Errors are means over a window.
 from __future__ import annotations
 
 import numpy as np
-from numba import float32, int32, njit, uintp
+from numba import float32, int32, uintp
+
+from stpcodec.latents.compiled import compiled
 
 COARSE_WINDOW, FINE_WINDOW = 24, 16
 """Sides of the compared windows. Others are not known to `errors`, `offer` and `improve`."""
@@ -21,8 +23,8 @@ ROW_STEP = 2
 ROUGHEST = 16
 """Samples: a vector that departs further from its surroundings costs no more."""
 
-kernel = njit(cache=True, nogil=True, fastmath=True)
-inlined = njit(cache=True, nogil=True, fastmath=True, inline="always")
+kernel = compiled(fastmath=True)
+inlined = compiled(fastmath=True, inline="always")
 
 
 @kernel
