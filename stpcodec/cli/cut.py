@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from stpcodec.cli import console
-from stpcodec.cli.session import Json, LogFile, Overwrite, PictureOnly, Quiet, Session, Verbose, help_text
+from stpcodec.cli.session import (
+    End,
+    Json,
+    LogFile,
+    Overwrite,
+    PictureOnly,
+    Quiet,
+    Session,
+    Start,
+    Verbose,
+    help_text,
+)
 
 EXAMPLES = """Examples:
 
@@ -21,13 +32,8 @@ def cut(
     context: typer.Context,
     source: Annotated[str, typer.Argument(metavar="IN", help="A .stp file.", show_default=False)],
     target: Annotated[str, typer.Argument(metavar="OUT", help="The part, a .stp file.", show_default=False)],
-    start: Annotated[
-        float | None,
-        typer.Option("--start", min=0, metavar="SECONDS", help="From here on, counted from the first frame."),
-    ] = None,
-    end: Annotated[
-        float | None, typer.Option("--end", min=0, metavar="SECONDS", help="Up to here, not included.")
-    ] = None,
+    start: Start = None,
+    end: End = None,
     picture_only: PictureOnly = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,

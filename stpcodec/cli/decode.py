@@ -15,6 +15,7 @@ from stpcodec.cli.journal import Job, Journal
 from stpcodec.cli.session import (
     Device,
     DryRun,
+    End,
     Json,
     JsonProgress,
     LogFile,
@@ -25,6 +26,7 @@ from stpcodec.cli.session import (
     Recursive,
     Session,
     SkipExisting,
+    Start,
     Threads,
     Verbose,
     WeightsFile,
@@ -68,13 +70,8 @@ def decode(
     model: WeightsFile = None,
     model_dir: ModelFolder = None,
     device: Device = "auto",
-    start: Annotated[
-        float | None,
-        typer.Option("--start", min=0, metavar="SECONDS", help="From here on, counted from the first frame."),
-    ] = None,
-    end: Annotated[
-        float | None, typer.Option("--end", min=0, metavar="SECONDS", help="Up to here, not included.")
-    ] = None,
+    start: Start = None,
+    end: End = None,
     vcodec: Annotated[
         str | None,
         typer.Option("--vcodec", metavar="NAME", help="FFmpeg encoder of the output; default libx264."),

@@ -103,6 +103,11 @@ Threads = Annotated[
     int | None,
     typer.Option("--threads", min=1, help="CPU threads of each job; by default all cores, shared among the jobs."),
 ]
+Start = Annotated[
+    float | None,
+    typer.Option("--start", min=0, metavar="SECONDS", help="From here on, counted from the first frame."),
+]
+End = Annotated[float | None, typer.Option("--end", min=0, metavar="SECONDS", help="Up to here, not included.")]
 WeightsFile = Annotated[
     str | None, typer.Option("--model", metavar="FILE", help="Weights file, if it is not found by itself.")
 ]

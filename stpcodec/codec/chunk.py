@@ -23,10 +23,10 @@ from stpcodec.entropy.tables import TableSet
 from stpcodec.errors import CorruptFile
 from stpcodec.latents.chunk import ChunkLatents, PictureLatents
 from stpcodec.latents.gop import Picture, coding_order, predicted_past
-from stpcodec.latents.motion_field import scaled
+from stpcodec.latents.motion_field import scaled, still_fields
 from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.latents.regions import region_counts
-from stpcodec.model.picture_motion import PictureMotion, anchor_motion, between_motion, still_fields
+from stpcodec.model.picture_motion import PictureMotion, anchor_motion, between_motion
 from stpcodec.model.planes import Planes, join_frames
 from stpcodec.model.rates import INTRA_BONUS, depth_bonus, lagrange_lambda
 from stpcodec.model.transform import Model, Transform

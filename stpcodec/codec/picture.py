@@ -1,7 +1,7 @@
 """One coded picture: motion, transform, prior, entropy coder. Chunks, segments, tiles and files are above.
 
 Its bytes: two ``[128 + its quality - the file's, mode | 0x80 when nothing is said of its motion]``, and one range-coded
-stream of motion residuals, z and y in this order.
+stream of motion residuals, z, y and regions in this order.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def encode_picture(
     coder = _coder(tables, motion, frames)
     absent = ABSENT if task.references and (motion is None or motion.absent) else 0
     mode = transform.choose_mode(frames, task.references[0] if task.references else None)
-    frames = extend(frames, transform.frames)
+    frames = _extended(frames, transform.frames)
     field, choice = (still, None) if motion is None else (motion.fields, motion.choice)
     warped = None if motion is None else motion.warped
     context = transform.context(task.references, field, choice, quality, mode, warped=warped)
@@ -138,7 +138,7 @@ def decode_picture(
             coder, transform, grid, None if before is None else before.y[None].float(), quality, device,
             previous_z=None if before is None else before.z,
         )  # fmt: skip
-    regions = _read_regions(coder, tables, size) if mode == transform.mixed(0) else None
+    regions = _read_regions(coder, tables, size) if mode == transform.mixed_mode else None
     return PictureLatents(
         to_integers(y[0]), to_integers(z[0]), field, choice, place.first_frame, place.frame_count, quality, mode,
         regions,
@@ -190,7 +190,7 @@ class DecodePlace:
         return torch.stack((past, future)), choice
 
 
-def extend(frames: Planes, count: int) -> Planes:
+def _extended(frames: Planes, count: int) -> Planes:
     """Repeats the last frame up to a full chunk: the cheapest thing to code."""
     missing = count - len(frames)
     if not missing:
@@ -203,8 +203,7 @@ def _coder(tables: Tables, motion: PictureMotion | None, frames: Planes) -> Symb
     coder = SymbolEncoder()
     if motion is None or motion.absent:
         return coder
-    kinds = (ANCHOR,) if motion.choice is None else (PAST, FUTURE)
-    for residuals, like, kind in zip(motion.residuals, motion.likes, kinds, strict=True):
+    for residuals, like, kind in motion.parts():
         encode_field(coder, residuals, tables.motion, frames.height, frames.width, like=like, kind=kind)
     if motion.choice is not None:
         encode_choice(coder, motion.choice, tables.blend)
@@ -225,7 +224,7 @@ def _closest(
     regions = (other_error < error).int()
     cheapest = min(float(error.sum()), float(other_error.sum()))
     gain = cheapest - float(torch.minimum(error, other_error).sum())
-    mixed = transform.mixed(mode)
+    mixed = transform.mixed_mode
     if mixed is not None and gain * worth > REGION_BITS * regions.numel():
         where = network_share(regions, frames.height // 8, frames.width // 8) > 0
         return _where(where, decoded, other), mixed, to_integers(regions), plain

@@ -121,7 +121,7 @@ class _Collector:
                     self._kept = {n: piece for n, piece in self._kept.items() if n % self._stride == 0}
                 if self._number % self._stride == 0:
                     self._kept[self._number] = []
-            room = _MEMORY_BYTES // (PIECES * sum(plane.nbytes for plane in (frames[0].y, frames[0].u, frames[0].v)))
+            room = _MEMORY_BYTES // (PIECES * frames[0].size_bytes)
             self._longest = max(5, min(PIECE_FRAMES, room))
         piece = self._kept.get(self._number)
         if piece is not None and sum(map(len, piece)) < self._longest:

@@ -183,6 +183,11 @@ def zero_levels(hierarchy: Hierarchy, count: int, device: torch.device | str = "
     ]
 
 
+def still_fields(count: int, height: int, width: int) -> Tensor:
+    """No motion at all, int32 ``[count, 2, rows, columns]``."""
+    return zero_levels(Hierarchy.of(height, width), count)[0]
+
+
 def reconstruct(levels: list[Tensor]) -> Tensor:
     """Residuals per level, finest first, to the field ``[N, 2, rows, columns]`` in quarter samples."""
     field = levels[-1]

@@ -80,6 +80,7 @@ def _frequency_law(frames: int) -> tuple[Tensor, Tensor]:
 class DctTransform:
     """See the module's docstring. `frames` 1 (intra) or T."""
 
+    mixed_mode = None
     uses_motion = False
 
     def __init__(self, frames: int, device: torch.device):
@@ -116,9 +117,6 @@ class DctTransform:
 
     def plainer(self, context: Planes | None, mode: int) -> tuple[Planes | None, int]:
         return context, mode
-
-    def mixed(self, mode: int) -> int | None:
-        return None
 
     def analyse(self, frames: Planes, quality: int, context: Planes | None) -> tuple[Tensor, Tensor]:
         base = context or Planes(*(torch.tensor(0.5, device=frames.y.device),) * 3)

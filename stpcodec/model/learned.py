@@ -39,6 +39,7 @@ class LearnedTransform:
         self.frames = network.config.frames
         self.latents = network.config.latents
         self.modes = (0, PLAIN, MIXED) if network.inter else (0,)
+        self.mixed_mode = MIXED if network.inter else None
         self.prior = network.prior
         self.y_tables, self.z_tables = y_tables, z_tables
         self.dtype = dtype
@@ -83,9 +84,6 @@ class LearnedTransform:
         if context is None:
             return None, mode
         return replace(context, features=None), PLAIN
-
-    def mixed(self, mode: int) -> int | None:
-        return MIXED if self.network.inter else None
 
     def analyse(self, frames: Planes, quality: int, context: Context | None) -> tuple[Tensor, Tensor]:
         packed = _fast(pack_frames(frames, self.frames))

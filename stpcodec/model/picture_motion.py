@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from stpcodec.latents.blend import BOTH, CHOICES
 from stpcodec.latents.gop import Picture, predicted_future
-from stpcodec.latents.motion_field import ANCHOR, FUTURE, PAST, Hierarchy, reconstruct, zero_levels
+from stpcodec.latents.motion_field import ANCHOR, FUTURE, PAST, reconstruct
 from stpcodec.model.chunk_io import pack_frames, warped_pair
 from stpcodec.model.motion_search import search
 from stpcodec.model.motion_tables import MotionTables
@@ -34,6 +35,11 @@ class PictureMotion:
     choice: Tensor | None
     likes: tuple[Tensor | None, ...]
     warped: tuple[Tensor, Tensor] | None = None
+
+    def parts(self) -> Iterator[tuple[list[Tensor], Tensor | None, int]]:
+        """(residuals, like field, kind) of each field, in the order of coding."""
+        kinds = (ANCHOR,) if self.choice is None else (PAST, FUTURE)
+        return zip(self.residuals, self.likes, kinds, strict=True)
 
     @property
     def absent(self) -> bool:
@@ -92,9 +98,3 @@ def choose_blend(frames: Planes, pair: tuple[Tensor, Tensor], lagrangian: float)
     first = cost.argmin(0)
     votes = torch.stack([F.avg_pool2d(F.pad((first == c).float(), (1, 1, 1, 1)), 3, 1) for c in range(CHOICES)])
     return (error + 2 * CHOICE_BITS * lagrangian * (1 - votes)).argmin(0).int()
-
-
-def still_fields(count: int, height: int, width: int) -> Tensor:
-    """No motion at all, int32 ``[count, 2, rows, columns]``."""
-    hierarchy = Hierarchy.of(height, width)
-    return zero_levels(hierarchy, count)[0]

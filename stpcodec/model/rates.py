@@ -26,6 +26,8 @@ DEPTH_BONUS: dict[int, tuple[int, ...]] = {
     1: (0,), 2: (6, -7), 3: (7, -6, -6), 4: (10, 0, -9), 5: (10, 0, -9, -9), 6: (10, 0, -9, -9), 7: (10, 0, -9, -9),
     8: (12, 5, -3, -11),
 }  # fmt: skip
+"""By chunk length, per depth. Compared: 4 alone, then 2, 4 and 8 together (docs/ablations.md); 3 and 5 to 7, which end
+segments, follow 4."""
 
 
 def depth_bonus(frames: int, depth: int) -> int:

@@ -72,7 +72,7 @@ class Transform(Protocol):
         """What both sides know; field ``[references, 2, rows, columns]`` in quarter samples, choice ``[h, w]``.
 
         warped: two references as the field moves them (chunk_io.warped_pair), if the caller has them already. regions:
-        of a picture in the mode `mixed` (latents/regions.py).
+        of a picture in `mixed_mode` (latents/regions.py).
         """
         ...
 
@@ -80,8 +80,9 @@ class Transform(Protocol):
         """Context and mode of another synthesis of the same latents, which the encoder tries too; its own if none."""
         ...
 
-    def mixed(self, mode: int) -> int | None:
-        """The mode of a picture that is synthesised like `mode` in some regions and like the plainer one in others."""
+    @property
+    def mixed_mode(self) -> int | None:
+        """The mode of a picture that is synthesised in full in some regions and plainer in others; None if none is."""
         ...
 
     def analyse(self, frames: Planes, quality: int, context: Any) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from stpcodec.entropy.tables import gaussian_counts
 from stpcodec.latents.blend import BLEND_CONTEXTS, CHOICES
 from stpcodec.latents.gop import coding_order
-from stpcodec.latents.motion_field import ANCHOR, FUTURE, PAST, like_levels
+from stpcodec.latents.motion_field import like_levels
 from stpcodec.latents.quantise import SCALE_COUNT, scales
 from stpcodec.model.chunk_io import pack_frames, unpack_frames
 from stpcodec.model.learned import LARGEST_HYPER, Z_CONTEXTS
@@ -167,8 +167,7 @@ def count_picture(counts: Tensor, blend: Tensor, motion: PictureMotion, height: 
     """Adds what a picture's motion says to both tables' counts, in place."""
     if motion.absent:
         return
-    kinds = (ANCHOR,) if motion.choice is None else (PAST, FUTURE)
-    for levels, like, kind in zip(motion.residuals, motion.likes, kinds, strict=True):
+    for levels, like, kind in motion.parts():
         count_residuals(counts, levels, like_levels(like, height, width), height, width, kind)
     if motion.choice is not None:
         count_choices(blend, motion.choice)

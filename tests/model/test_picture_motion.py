@@ -14,10 +14,18 @@ from stpcodec.entropy.coder import SymbolEncoder
 from stpcodec.entropy.tables import TableSet
 from stpcodec.latents.blend import BOTH, CHOICES, ONLY_FUTURE, ONLY_PAST
 from stpcodec.latents.gop import Picture, coding_order, predicted_future, predicted_past
-from stpcodec.latents.motion_field import ANCHOR, FUTURE, PAST, Hierarchy, reconstruct, zero_levels
+from stpcodec.latents.motion_field import (
+    ANCHOR,
+    FUTURE,
+    PAST,
+    Hierarchy,
+    reconstruct,
+    still_fields,
+    zero_levels,
+)
 from stpcodec.model.chunk_io import blend, pack_frames, warped_pair
 from stpcodec.model.motion_tables import initial_tables
-from stpcodec.model.picture_motion import PictureMotion, anchor_motion, between_motion, choose_blend, still_fields
+from stpcodec.model.picture_motion import PictureMotion, anchor_motion, between_motion, choose_blend
 from stpcodec.model.planes import Planes
 from tests.tiny_model import moving_planes
 
