@@ -118,9 +118,7 @@ class ChunkCodec:
 
         def decode(number: int, place: DecodePlace) -> PictureLatents:
             head = streams[0][2 * number : 2 * number + 2]
-            return decode_picture(
-                transform, self.tables, head, streams[1 + number], size, place, asked=quality, device=self.model.device
-            )
+            return decode_picture(transform, self.tables, head, streams[1 + number], size, place, asked=quality)
 
         if previous is None:
             return ChunkLatents((decode(0, DecodePlace(0, 1, None)),))

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stpcodec.codec.quantiser import quantise
 from stpcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from stpcodec.entropy.tables import TableSet
-from stpcodec.latents.quantise import LARGEST_SYMBOL, SIXTEENTHS, compand
+from stpcodec.latents.quantise import LARGEST_SYMBOL, SIXTEENTHS
 from stpcodec.model.transform import Transform
 
 CAUTION = 2.4
@@ -27,83 +28,56 @@ def encode_latents(
     coder: SymbolEncoder, transform: Transform, y: Tensor, z: Tensor, previous: Tensor | None, quality: int, *,
     previous_z: Tensor | None = None, optimise: bool = True,
 ) -> Tensor:  # fmt: skip
-    """Codes z, then y. y ``[1, C, h, w]`` in steps, z ``[1, *hyper_shape]``; previous: sixteenths or None.
-    previous_z: int32 ``[*hyper_shape]`` of the chunk before, None when there is no such chunk.
+    """Codes z, then y. y ``[C, h, w]`` in steps, z ``[*hyper_shape]``, on any device; previous: int32 ``[C, h, w]`` in
+    sixteenths, or None. previous_z: int32 ``[*hyper_shape]`` of the chunk before, None when there is no such chunk.
 
     optimise: quantise for least error + λ·bits; otherwise round.
 
-    Returns the decoded y in sixteenths ``[1, C, h, w]`` on y's device.
+    Returns the decoded y in sixteenths, int32 ``[C, h, w]`` on the CPU.
     """
-    hyper = z[0].to("cpu", torch.int32).numpy()
-    coder.encode(hyper, transform.z_tables, _z_rows(transform.z_tables, hyper.shape, previous_z))
+    hyper = z.to("cpu", torch.int32)
+    coder.encode(hyper.numpy(), transform.z_tables, _z_rows(transform.z_tables, z.shape, previous_z))
 
-    weights = transform.error_weights(quality).to(y.device)[:, None, None].expand(y.shape[1:])
-    bits = torch.from_numpy(transform.y_tables.bits()).to(y.device)
+    wanted = y.float().cpu().contiguous().numpy().reshape(-1)
+    weights = CAUTION * transform.error_weights(quality).float().cpu().numpy() if optimise else np.zeros(0, np.float32)
+    bits, area = transform.y_tables.bits, y.shape[1] * y.shape[2]
 
-    def make(table: np.ndarray, mean: Tensor, coded: Tensor) -> Tensor:
-        wanted = y[0][coded] - mean[coded] / SIXTEENTHS
-        index = torch.from_numpy(table).to(y.device).long()
-        symbols = _cheaper(wanted, weights[coded], bits, index) if optimise else wanted.round()
-        symbols = symbols.clamp(-LARGEST_SYMBOL, LARGEST_SYMBOL)
-        coder.encode(symbols.to("cpu", torch.int32).numpy(), transform.y_tables, table)
+    def make(table: np.ndarray, at: np.ndarray, means: np.ndarray) -> np.ndarray:
+        symbols = quantise(wanted, at, means, table, weights, bits, area, LARGEST_SYMBOL)
+        coder.encode(symbols, transform.y_tables, table)
         return symbols
 
-    return _run(transform, z, previous, quality, (y.shape[2], y.shape[3]), make)
-
-
-def _cheaper(wanted: Tensor, weights: Tensor, bits: Tensor, index: Tensor) -> Tensor:
-    """Rate-distortion-optimised quantisation: the rounded value or the next one towards zero, whichever costs less.
-
-    Cost is CAUTION·weights·(error in steps)² + bits; wanted, weights and index ``[N]``, bits ``[rows, 2·L + 2]``.
-    Looks at each symbol alone: what it does to the prior of later steps is left out.
-    """
-    rounded = wanted.round()
-    largest = (bits.shape[1] - 2) // 2
-    doubtful = (rounded != 0) & (rounded.abs() <= largest)
-    x, s, w, row = wanted[doubtful], rounded[doubtful], weights[doubtful], index[doubtful]
-    smaller = s - torch.sign(s)
-    saved = bits[row, s.long() + largest] - bits[row, smaller.long() + largest]
-    lost = CAUTION * w * ((x - smaller).square() - (x - s).square())
-    rounded[doubtful] = torch.where(saved > lost, smaller, s)
-    return rounded
+    return _run(transform, hyper, previous, quality, (y.shape[1], y.shape[2]), make)
 
 
 def decode_latents(
-    coder: SymbolDecoder, transform: Transform, size: tuple[int, int], previous: Tensor | None, quality: int,
-    device: torch.device, *, previous_z: Tensor | None = None,
+    coder: SymbolDecoder, transform: Transform, size: tuple[int, int], previous: Tensor | None, quality: int, *,
+    previous_z: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """The mirror of `encode_latents`: decoded y in sixteenths and z. size: of the latent grid."""
+    """The mirror of `encode_latents`: decoded y in sixteenths and z, int32 on the CPU. size: of the latent grid."""
     shape = transform.hyper_shape(*size)
-    hyper = coder.decode(transform.z_tables, _z_rows(transform.z_tables, shape, previous_z))
-    z = torch.from_numpy(hyper)[None].float().to(device)
+    z = torch.from_numpy(coder.decode(transform.z_tables, _z_rows(transform.z_tables, shape, previous_z)))
 
-    def read(table: np.ndarray, mean: Tensor, coded: Tensor) -> Tensor:
-        return torch.from_numpy(coder.decode(transform.y_tables, table)).float().to(device)
+    def read(table: np.ndarray, at: np.ndarray, means: np.ndarray) -> np.ndarray:
+        return coder.decode(transform.y_tables, table)
 
     return _run(transform, z, previous, quality, size, read), z
 
 
 def _run(
     transform: Transform, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int],
-    symbols_of: Callable[[np.ndarray, Tensor, Tensor], Tensor],
+    symbols_of: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
 ) -> Tensor:  # fmt: skip
-    prior = transform.prior
-    level = torch.tensor([quality], device=z.device)
-    # A caller's own mixed precision would round the prior's sums to eight bits.
-    with torch.autocast(z.device.type, enabled=False):
-        seen = None if previous is None else compand(previous.to(z.device))
-        features = prior.begin(z, seen, level, size)
-        y = torch.zeros(1, transform.latents, *size, device=z.device)
-        for number in range(prior.steps):
-            known = compand(y) if number else None
-            index, mean = prior.step(number, features, known, level)
-            part = prior.mask(number, *size, device=z.device)
-            coded = part & (index[0] > 0)
-            # Indices are below 64: eight bits sort eight times faster.
-            table = index[0][coded].to("cpu", torch.uint8).numpy()
-            y[0] = torch.where(part, mean[0], y[0])
-            y[0][coded] += SIXTEENTHS * symbols_of(table, mean[0], coded)
-        return y
+    """symbols_of(table indices, positions in y flattened, means in sixteenths) of what a step codes."""
+    run = transform.run_prior(z, previous, quality, size)
+    y = np.zeros((transform.latents, *size), np.int32)
+    flat = y.reshape(-1)
+    for number in range(transform.prior.steps):
+        index = run.step(number, y).reshape(-1)
+        at = np.flatnonzero(index)
+        # Indices are below 64: eight bits sort eight times faster.
+        flat[at] += SIXTEENTHS * symbols_of(index[at], at, flat[at])
+    return torch.from_numpy(y)
 
 
 def _z_rows(tables: TableSet, shape: tuple[int, ...], previous: Tensor | None) -> np.ndarray:

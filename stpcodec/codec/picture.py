@@ -87,18 +87,17 @@ def encode_picture(
     y, z = transform.analyse(frames, quality, context)
     before = task.before
     y_hat = encode_latents(
-        coder, transform, y, z, None if before is None else before.y[None].float(), quality,
+        coder, transform, y[0], z[0], None if before is None else before.y, quality,
         previous_z=None if before is None else before.z,
     )  # fmt: skip
     worth = float(lagrange_lambda(torch.tensor(quality)))
-    decoded, mode, regions, plain = _closest(
-        transform, y_hat / SIXTEENTHS, quality, context, mode, frames, worth
-    )  # fmt: skip
+    steps = y_hat[None].to(y.device) / SIXTEENTHS
+    decoded, mode, regions, plain = _closest(transform, steps, quality, context, mode, frames, worth)
     if regions is not None:
         encode_choice(coder, regions, tables.regions)
     stream = coder.finish()
     if plain is not None:
-        bare = transform.synthesise(torch.zeros_like(y_hat), quality, plain)
+        bare = transform.synthesise(torch.zeros_like(steps), quality, plain)
         lost = (_error(bare, frames) - _error(decoded, frames)) * frames.y.numel()
         most = 8 * len(stream) / (SKIP_CAUTION * worth)
         # Coding the motion again takes time: only where the whole stream would be worth the loss.
@@ -108,7 +107,7 @@ def encode_picture(
                 decoded, mode, regions, stream = bare, SKIP, None, short
                 y_hat, z = torch.zeros_like(y_hat), torch.zeros_like(z)
     latents = PictureLatents(
-        to_integers(y_hat[0]), to_integers(z[0]), None if field is None else to_integers(field),
+        y_hat, to_integers(z[0]), None if field is None else to_integers(field),
         None if choice is None else to_integers(choice), task.first_frame, count, quality, mode, regions,
     )  # fmt: skip
     head = bytes((quality - task.asked + OFFSET_ZERO, mode | absent))
@@ -117,7 +116,7 @@ def encode_picture(
 
 def decode_picture(
     transform: Transform, tables: Tables, head: bytes, stream: bytes, size: tuple[int, int], place: DecodePlace, *,
-    asked: int, device: torch.device,
+    asked: int,
 ) -> PictureLatents:  # fmt: skip
     """Integers only, no pixels. size: of the padded frame. Raises CorruptFile on impossible streams."""
     quality, flags = asked + head[0] - OFFSET_ZERO, head[1]
@@ -132,16 +131,16 @@ def decode_picture(
     before = place.before
     grid = (size[0] // PATCH, size[1] // PATCH)
     if skipped:
-        y, z = torch.zeros(1, transform.latents, *grid), torch.zeros(1, *transform.hyper_shape(*grid))
+        shapes = (transform.latents, *grid), transform.hyper_shape(*grid)
+        y, z = (torch.zeros(shape, dtype=torch.int32) for shape in shapes)
     else:
         y, z = decode_latents(
-            coder, transform, grid, None if before is None else before.y[None].float(), quality, device,
+            coder, transform, grid, None if before is None else before.y, quality,
             previous_z=None if before is None else before.z,
         )  # fmt: skip
     regions = _read_regions(coder, tables, size) if mode == transform.mixed_mode else None
     return PictureLatents(
-        to_integers(y[0]), to_integers(z[0]), field, choice, place.first_frame, place.frame_count, quality, mode,
-        regions,
+        y, z, field, choice, place.first_frame, place.frame_count, quality, mode, regions,
     )  # fmt: skip
 
 

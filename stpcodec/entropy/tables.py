@@ -62,6 +62,7 @@ class TableSet:
         """L: symbols beyond ±L are escaped."""
         return int(self.counts.shape[1] - 2) // 2
 
+    @cached_property
     def bits(self) -> np.ndarray:
         """float32 ``[rows, 2·L + 2]``: what each symbol costs."""
         counts = self.counts.astype(np.float64)

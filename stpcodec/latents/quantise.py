@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -55,6 +56,11 @@ def compand(y_sixteenths: Tensor) -> Tensor:
 @cache
 def _compand_tensor(device: torch.device) -> Tensor:
     return torch.tensor(_compand_table(), dtype=torch.float32, device=device)
+
+
+def compand_table() -> np.ndarray:
+    """float32: `compand` of 0, 1, ...; what is larger counts as the last."""
+    return np.array(_compand_table(), np.float32)
 
 
 def compand_smooth(y: Tensor) -> Tensor:

@@ -21,8 +21,9 @@ from stpcodec.entropy.tables import TableSet, gaussian_counts
 from stpcodec.latents.quantise import SCALE_COUNT, scales
 from stpcodec.model.motion_tables import initial_tables
 from stpcodec.model.planes import Planes
+from stpcodec.model.prior_run import StepwiseRun
 from stpcodec.model.rates import quantiser_step, sample_weight
-from stpcodec.model.transform import Model
+from stpcodec.model.transform import Model, PriorRun
 
 DEFINITION = "stpcodec dct model 2: 16x16 luma, 8x8 chroma, T frames; z classes of 5 scale indices; slope 6"
 CHUNK_FRAMES = 4
@@ -92,6 +93,9 @@ class DctTransform:
         self.z_tables = TableSet(_class_counts())
         self.matrices = {size: dct_matrix(size).to(device) for size in (16, 8, frames)}
         self.law = (_class_ratio() ** (-self.prior.decay / CLASS_STEP)).view(1, -1, 1, 1)
+
+    def run_prior(self, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int]) -> PriorRun:
+        return StepwiseRun(self.prior, z, previous, quality, size, self.law.device)
 
     def hyper_shape(self, height: int, width: int) -> tuple[int, int, int]:
         return 3, height, width

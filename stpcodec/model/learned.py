@@ -14,7 +14,9 @@ from stpcodec.latents.regions import network_share
 from stpcodec.model.chunk_io import blend, pack_frames, predict, unpack_frames, warped_pair
 from stpcodec.model.network import ChunkNetwork, Context
 from stpcodec.model.planes import Planes
+from stpcodec.model.prior_run import CompiledPrior, CompiledRun, StepwiseRun
 from stpcodec.model.rates import sample_weight
+from stpcodec.model.transform import PriorRun
 
 LARGEST_HYPER = 7
 PLAIN, MIXED = 1, 2
@@ -43,6 +45,13 @@ class LearnedTransform:
         self.prior = network.prior
         self.y_tables, self.z_tables = y_tables, z_tables
         self.dtype = dtype
+        self.device = network.log_gain.points.device
+        self._compiled = CompiledPrior(network.prior) if self.device.type == "cpu" else None
+
+    def run_prior(self, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int]) -> PriorRun:
+        if self._compiled is None:
+            return StepwiseRun(self.prior, z, previous, quality, size, self.device)
+        return CompiledRun(self._compiled, z, previous, quality, size)
 
     def hyper_shape(self, height: int, width: int) -> tuple[int, int, int]:
         return self.network.config.hyper, -(-height // 4), -(-width // 4)

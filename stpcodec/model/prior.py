@@ -206,17 +206,21 @@ class IntegerPrior(nn.Module):
 
     def mask(self, number: int, height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
         """Bool ``[latents, h, w]``: which latents step `number` codes. The masks of all steps partition the grid."""
-        y = torch.arange(height, device=device)[None, :, None]
-        x = torch.arange(width, device=device)[None, None, :]
-        group = torch.arange(self.latents, device=device)[:, None, None] % self.steps
-        if self.steps == 2:
-            return (y + x + group) % 2 == number
-        # Each group walks the 2×2 cell in another order: diagonal neighbours first, then the rest.
-        phase = (y % 2) * 2 + x % 2
-        order = torch.tensor([[0, 2, 3, 1], [3, 1, 0, 2], [1, 3, 2, 0], [2, 0, 1, 3]], device=device)
-        return order[group, phase] == number
+        group = torch.arange(self.latents, device=device) % self.steps
+        return coding_groups(self.steps, height, width, device)[group] == number
 
     def check_exact(self, name: str) -> None:
         for part, layer in self.named_modules():
             if isinstance(layer, IntegerLayer):
                 layer.check_exact(f"{name}.{part}")
+
+
+def coding_groups(steps: int, height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
+    """``[steps, height, width]``: the step that codes each position, for channels 0, 1, ... modulo `steps`."""
+    y = torch.arange(height, device=device)[:, None]
+    x = torch.arange(width, device=device)[None]
+    if steps == 2:
+        return torch.stack(((y + x) % 2, (y + x + 1) % 2))
+    # Each group walks the 2×2 cell in another order: diagonal neighbours first, then the rest.
+    order = torch.tensor([[0, 2, 3, 1], [3, 1, 0, 2], [1, 3, 2, 0], [2, 0, 1, 3]], device=device)
+    return order[:, (y % 2) * 2 + x % 2]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,6 +28,16 @@ class Prior(Protocol):
     def mask(self, number: int, height: int, width: int, device: torch.device | str = "cpu") -> Tensor: ...
 
 
+class PriorRun(Protocol):
+    """`step(number, y)` for 0, 1, ... in turn; y int32 ``[latents, h, w]`` in sixteenths, zero at first.
+
+    A step puts the means of its part into y and returns scale indices uint8 ``[latents, h, w]`` of what has to be
+    coded, zero elsewhere; before the next one the caller adds the symbols.
+    """
+
+    def step(self, number: int, y: np.ndarray) -> np.ndarray: ...
+
+
 class Transform(Protocol):
     """One transform pair with its prior and tables. `frames` are coded together; 1 means intra."""
 
@@ -46,6 +57,10 @@ class Transform(Protocol):
 
     @property
     def prior(self) -> Prior: ...
+
+    def run_prior(self, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int]) -> PriorRun:
+        """The prior for one picture: z int32 ``[*hyper_shape]``; previous int32 ``[latents, h, w]``, or None."""
+        ...
 
     @property
     def y_tables(self) -> TableSet: ...

@@ -1,0 +1,53 @@
+"""The compiled prior against the prior as it was written: the same integers, whatever comes in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stpcodec.latents.quantise import SIXTEENTHS
+from stpcodec.model.prior import IntegerPrior
+from stpcodec.model.prior_run import CompiledPrior, CompiledRun, StepwiseRun
+from stpcodec.model.transform import PriorRun
+from tests.model.test_prior import frozen, make_prior
+
+CPU = torch.device("cpu")
+
+
+def coded(run: PriorRun, prior: IntegerPrior, size: tuple[int, int], loudness: int, seed: int) -> list[np.ndarray]:
+    """What the steps say, with random symbols added between them, and y at the end."""
+    random = np.random.default_rng(seed)
+    y, found = np.zeros((prior.latents, *size), np.int32), []
+    for number in range(prior.steps):
+        index = run.step(number, y)
+        found += [index.copy(), y.copy()]
+        y[index > 0] += SIXTEENTHS * random.integers(-loudness, loudness + 1, int((index > 0).sum()), np.int32)
+    return [*found, y]
+
+
+@pytest.mark.parametrize("gain", [0.2, 1.0, 40.0], ids=["quiet", "usual", "saturated"])
+@pytest.mark.parametrize(("steps", "previous"), [(2, True), (4, False), (4, True), (2, False)])
+@given(
+    height=st.integers(1, 9), width=st.integers(1, 9), quality=st.integers(1, 100), follows=st.booleans(),
+    loudness=st.sampled_from([0, 1, 12, 300, 1 << 20]), seed=st.integers(0, 1000),
+)  # fmt: skip
+def test_compiled_and_stepwise_runs_agree(
+    steps: int, previous: bool, gain: float, height: int, width: int, quality: int, follows: bool, loudness: int,
+    seed: int,
+) -> None:  # fmt: skip
+    prior, size = frozen(make_prior(steps=steps, previous=previous, seed=steps, gain=gain)), (height, width)
+    random = torch.Generator().manual_seed(seed)
+    z = torch.randint(-7, 8, (5, -(-height // 4), -(-width // 4)), generator=random, dtype=torch.int32)
+    before = None
+    if previous and follows:
+        before = torch.randint(-loudness * 16 - 1, loudness * 16 + 2, (10, *size), generator=random, dtype=torch.int32)
+    runs = (
+        StepwiseRun(prior, z, before, quality, size, CPU),
+        CompiledRun(CompiledPrior(prior), z, before, quality, size),
+    )
+    one, other = (coded(run, prior, size, loudness, seed) for run in runs)
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
