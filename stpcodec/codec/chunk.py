@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stpcodec.codec.picture import (
     PATCH,
+    SKIP,
     DecodePlace,
     EncodedPicture,
     PictureTask,
@@ -158,6 +159,9 @@ class ChunkCodec:
         field, choice = (None if part is None else part.to(device) for part in (latents.field, latents.choice))
         regions = None if latents.regions is None else latents.regions.to(device)
         context = transform.context(references, field, choice, latents.quality, latents.mode, regions=regions)
+        bare = transform.bare(context) if latents.mode == SKIP else None
+        if bare is not None:
+            return bare[slice(0, latents.frame_count)]
         y = latents.y[None].to(device).float() / SIXTEENTHS
         return transform.synthesise(y, latents.quality, context)[slice(0, latents.frame_count)]
 

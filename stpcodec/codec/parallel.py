@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from stpcodec.model.side_by_side import helped_by
+
 MOST_WORKERS = 4
 """Pictures that can be coded at once, about: more threads go into the operations."""
 
@@ -43,7 +45,7 @@ def picture_pool(device: torch.device, cores: int = 1) -> Iterator[Executor]:
     if workers < 2 or device.type != "cpu":
         yield Inline()
         return
-    with _threads(share):
+    with _threads(share), helped_by(workers - 1):
         # A thread's own number of OpenMP threads; PyTorch has no other way to set it.
         pool = ThreadPoolExecutor(workers, "stpcodec-picture", torch.set_num_threads, (share,))
         try:
@@ -54,11 +56,13 @@ def picture_pool(device: torch.device, cores: int = 1) -> Iterator[Executor]:
 
 @contextmanager
 def thread_beside(device: torch.device) -> Iterator[None]:
-    """One of the caller's threads is left to what goes on beside the operations inside the block."""
-    if device.type != "cpu":
+    """One of the caller's threads is left to what goes on beside the operations inside the block; these use one each,
+    and as many help with them as are left."""
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1:
         yield
         return
-    with _threads(max(1, torch.get_num_threads() - 1)):
+    with _threads(1), helped_by(min(threads, MOST_WORKERS) - 1):
         yield
 
 

@@ -7,7 +7,6 @@ stream of motion residuals, z, y and regions in this order.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -92,12 +91,14 @@ def encode_picture(
     )  # fmt: skip
     worth = float(lagrange_lambda(torch.tensor(quality)))
     steps = y_hat[None].to(y.device) / SIXTEENTHS
-    decoded, mode, regions, plain = _closest(transform, steps, quality, context, mode, frames, worth)
+    decoded, mode, regions = _closest(
+        transform.alternatives(steps, quality, context, mode), transform.mixed_mode, frames, worth
+    )
     if regions is not None:
         encode_choice(coder, regions, tables.regions)
     stream = coder.finish()
-    if plain is not None:
-        bare = transform.synthesise(torch.zeros_like(steps), quality, plain)
+    bare = transform.bare(context)
+    if bare is not None:
         lost = (_error(bare, frames) - _error(decoded, frames)) * frames.y.numel()
         most = 8 * len(stream) / (SKIP_CAUTION * worth)
         # Coding the motion again takes time: only where the whole stream would be worth the loss.
@@ -210,26 +211,25 @@ def _coder(tables: Tables, motion: PictureMotion | None, frames: Planes) -> Symb
 
 
 def _closest(
-    transform: Transform, y: Tensor, quality: int, context: Any, mode: int, frames: Planes, worth: float
-) -> tuple[Planes, int, Tensor | None, Any]:
-    """Of the transform's syntheses of y the one nearest to the frames, its mode, its regions if it differs between
-    them, and the plainer context if there is one. worth: bits for a squared error."""
-    decoded = transform.synthesise(y, quality, context)
-    plain, plain_mode = transform.plainer(context, mode)
-    if plain_mode == mode:
-        return decoded, mode, None, None
-    other = transform.synthesise(y, quality, plain)
+    alternatives: list[tuple[Planes, int]], mixed: int | None, frames: Planes, worth: float
+) -> tuple[Planes, int, Tensor | None]:
+    """The synthesis nearest to the frames, its mode, and its regions if it differs between them.
+
+    mixed: the mode of one that does, if there is any. worth: bits for a squared error.
+    """
+    if len(alternatives) == 1:
+        return *alternatives[0], None
+    (decoded, mode), (other, plain_mode) = alternatives
     error, other_error = (squared_error_map(part, frames, REGION)[0] for part in (decoded, other))
     regions = (other_error < error).int()
     cheapest = min(float(error.sum()), float(other_error.sum()))
     gain = cheapest - float(torch.minimum(error, other_error).sum())
-    mixed = transform.mixed_mode
     if mixed is not None and gain * worth > REGION_BITS * regions.numel():
         where = network_share(regions, frames.height // 8, frames.width // 8) > 0
-        return _where(where, decoded, other), mixed, to_integers(regions), plain
+        return _where(where, decoded, other), mixed, to_integers(regions)
     if float(other_error.sum()) == cheapest:
-        return other, plain_mode, None, plain
-    return decoded, mode, None, plain
+        return other, plain_mode, None
+    return decoded, mode, None
 
 
 def _where(first: Tensor, one: Planes, other: Planes) -> Planes:

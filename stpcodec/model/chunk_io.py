@@ -21,17 +21,21 @@ def unpack_frames(packed: Tensor, count: int) -> Planes:
     return Planes(*unpack(packed.float().reshape(-1, packed.shape[1] // count, *packed.shape[2:])))
 
 
-def predict(reference: Planes, field: Tensor) -> tuple[Tensor, Tensor]:
-    """reference: B frames; field ``[B, 2, rows, columns]`` in quarter samples.
+def predict(reference: Planes, field: Tensor, lines: slice = slice(None)) -> tuple[Tensor, Tensor]:
+    """reference: B frames; field ``[B, 2, rows, columns]`` in quarter samples; lines: of luma, in multiples of 8.
 
     Returns the prediction and the packed reference, each ``[B, 96, H/8, W/8]``.
     """
-    return pack_frames(warp_planes(reference, field), 1), pack_frames(reference, 1)
+    return pack_frames(warp_planes(reference, field, lines), 1), pack_frames(reference.lines(lines), 1)
 
 
-def warped_pair(past: Planes, future: Planes, fields: Tensor) -> tuple[Tensor, Tensor]:
-    """B frames each, moved by fields ``[B, 2, 2, rows, columns]`` in quarter samples; packed ``[B, 96, H/8, W/8]``."""
-    first, second = (pack_frames(warp_planes(frame, fields[:, i]), 1) for i, frame in enumerate((past, future)))
+def warped_pair(past: Planes, future: Planes, fields: Tensor, lines: slice = slice(None)) -> tuple[Tensor, Tensor]:
+    """B frames each, moved by fields ``[B, 2, 2, rows, columns]`` in quarter samples; packed ``[B, 96, H/8, W/8]``.
+
+    lines: of luma, in multiples of 8.
+    """
+    pairs = ((past, fields[:, 0]), (future, fields[:, 1]))
+    first, second = (pack_frames(warp_planes(frame, field, lines), 1) for frame, field in pairs)
     return first, second
 
 

@@ -119,8 +119,8 @@ class DctTransform:
     ) -> Planes | None:  # fmt: skip
         return references[0] if mode and references else None
 
-    def plainer(self, context: Planes | None, mode: int) -> tuple[Planes | None, int]:
-        return context, mode
+    def bare(self, context: Planes | None) -> Planes | None:
+        return None
 
     def analyse(self, frames: Planes, quality: int, context: Planes | None) -> tuple[Tensor, Tensor]:
         base = context or Planes(*(torch.tensor(0.5, device=frames.y.device),) * 3)
@@ -137,6 +137,9 @@ class DctTransform:
         planes = (self._inverse(part, size) for part, size in zip(parts, (16, 8, 8), strict=True))
         base = context or Planes(*(torch.tensor(0.5, device=y.device),) * 3)
         return Planes(*(p + b for p, b in zip(planes, (base.y, base.u, base.v), strict=True))).clamp()
+
+    def alternatives(self, y: Tensor, quality: int, context: Planes | None, mode: int) -> list[tuple[Planes, int]]:
+        return [(self.synthesise(y, quality, context), mode)]
 
     @staticmethod
     def _step(quality: int) -> float:

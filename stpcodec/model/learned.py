@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,12 +11,17 @@ from torch import Tensor
 from stpcodec.entropy.tables import TableSet
 from stpcodec.latents.motion_field import SPACING
 from stpcodec.latents.regions import network_share
-from stpcodec.model.chunk_io import blend, pack_frames, predict, unpack_frames, warped_pair
+from stpcodec.model.band_work import BandWork, CompiledWork, TorchWork
+from stpcodec.model.bands import Band, cut, halo_rows
 from stpcodec.model.network import ChunkNetwork, Context
-from stpcodec.model.planes import Planes
+from stpcodec.model.planes import Planes, empty_frame
 from stpcodec.model.prior_run import CompiledPrior, CompiledRun, StepwiseRun
 from stpcodec.model.rates import sample_weight
+from stpcodec.model.side_by_side import side_by_side
 from stpcodec.model.transform import PriorRun
+
+Contexts = tuple[tuple[Band, Context], ...]
+"""Of an inter picture, band by band."""
 
 LARGEST_HYPER = 7
 PLAIN, MIXED = 1, 2
@@ -44,8 +49,10 @@ class LearnedTransform:
         self.mixed_mode = MIXED if network.inter else None
         self.prior = network.prior
         self.y_tables, self.z_tables = y_tables, z_tables
-        self.dtype = dtype
         self.device = network.log_gain.points.device
+        compiled = self.device.type == "cpu" and dtype == torch.float32
+        self._work: BandWork = CompiledWork(network) if compiled else TorchWork(network, dtype, self.device)
+        self._halo = halo_rows(network.config)
         self._compiled = CompiledPrior(network.prior) if self.device.type == "cpu" else None
 
     def run_prior(self, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int]) -> PriorRun:
@@ -68,54 +75,56 @@ class LearnedTransform:
     def context(
         self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int, *,
         warped: tuple[Tensor, Tensor] | None = None, regions: Tensor | None = None,
-    ) -> Context | None:  # fmt: skip
+    ) -> Contexts | None:  # fmt: skip
         if not references or field is None:
             return None
-        rows, columns = references[0].height // SPACING + 1, references[0].width // SPACING + 1
-        field = field[..., :rows, :columns]
-        packed: Tensor | None = None
-        difference: Tensor | None = None
-        if len(references) == 1:
-            prediction, packed = predict(references[0], field)
-        else:
-            assert choice is not None
-            past, future = references
-            prediction, difference = blend(warped or warped_pair(past, future, field[None]), choice[None])
-        if mode not in (0, MIXED):  # PLAIN, or the codec's own for pictures without latents
-            return Context(_fast(prediction), None)
-        with self._autocast(prediction.device):
-            found = self.network.context(*(None if x is None else _fast(x) for x in (prediction, packed, difference)))  # type: ignore[arg-type]
-        if regions is None:
-            return found
-        return replace(found, network=network_share(regions, *prediction.shape[-2:]))
+        height, width = references[0].height, references[0].width
+        points = field[..., : height // SPACING + 1, : width // SPACING + 1]
+        share = None if regions is None else network_share(regions, height // 8, width // 8)
+        # Modes that are not one of these: PLAIN, and the codec's own for pictures without latents.
+        everywhere = mode in (0, MIXED)
 
-    def plainer(self, context: Context | None, mode: int) -> tuple[Context | None, int]:
-        if context is None:
-            return None, mode
-        return replace(context, features=None), PLAIN
+        def of_band(band: Band) -> Context:
+            network = everywhere and (share is None or bool(share[band.computed(2)].any()))
+            return self._work.context(references, points, choice, warped, share, band, network=network)
 
-    def analyse(self, frames: Planes, quality: int, context: Context | None) -> tuple[Tensor, Tensor]:
-        packed = _fast(pack_frames(frames, self.frames))
-        with self._autocast(packed.device):
-            y = self.network.analyse(packed, self._quality(quality, packed), context)
+        bands = self._bands(height // 16)
+        return tuple(zip(bands, side_by_side([partial(of_band, band) for band in bands]), strict=True))
+
+    def analyse(self, frames: Planes, quality: int, context: Contexts | None) -> tuple[Tensor, Tensor]:
+        parts = context or self._without_context(frames.height // 16)
+        y = torch.cat(
+            side_by_side([partial(self._work.analyse, frames, quality, known, band) for band, known in parts]), 2
+        )
         # Outside autocast: a float analysis, but its rounding must not depend on more than it has to.
         z = self.network.hyper_analyse(y).round().clamp(-LARGEST_HYPER, LARGEST_HYPER)
         return y, z
 
-    def synthesise(self, y: Tensor, quality: int, context: Context | None) -> Planes:
-        with self._autocast(y.device):
-            packed = self.network.synthesise(_fast(y), self._quality(quality, y), context)
-        return unpack_frames(packed, self.frames).clamp()
+    def synthesise(self, y: Tensor, quality: int, context: Contexts | None) -> Planes:
+        return self._syntheses(y, quality, context, 1)[0]
 
-    def _autocast(self, device: torch.device) -> torch.autocast:
-        enabled = self.dtype != torch.float32
-        return torch.autocast(device.type, dtype=self.dtype if enabled else torch.bfloat16, enabled=enabled)
+    def alternatives(self, y: Tensor, quality: int, context: Contexts | None, mode: int) -> list[tuple[Planes, int]]:
+        found = self._syntheses(y, quality, context, 1 if context is None else 2)
+        return list(zip(found, (mode, PLAIN), strict=False))
 
-    @staticmethod
-    def _quality(quality: int, like: Tensor) -> Tensor:
-        return torch.tensor([quality], device=like.device)
+    def bare(self, context: Contexts | None) -> Planes | None:
+        if context is None:
+            return None
+        rows, columns = context[-1][0].stop, context[0][1].prediction.shape[3] // 2
+        frame = empty_frame(16 * rows, 16 * columns, self.device)
+        for band, known in context:
+            self._work.bare(known, band, frame)
+        return frame
 
+    def _syntheses(self, y: Tensor, quality: int, context: Contexts | None, count: int) -> list[Planes]:
+        frames = [empty_frame(16 * y.shape[2], 16 * y.shape[3], self.device) for _ in range(count)]
+        parts = context or self._without_context(y.shape[2])
+        side_by_side([partial(self._work.syntheses, y, quality, known, band, frames) for band, known in parts])
+        return frames
 
-def _fast(x: Tensor) -> Tensor:
-    """1×1 convolutions are matrix products in channels-last, twice as fast on a CPU."""
-    return x.contiguous(memory_format=torch.channels_last)
+    def _bands(self, rows: int) -> tuple[Band, ...]:
+        """Of a GPU's picture one: it is filled by one, and every further one has to be told to it."""
+        return cut(rows, self._halo) if self.device.type == "cpu" else (Band(0, rows, 0, rows),)
+
+    def _without_context(self, rows: int) -> list[tuple[Band, None]]:
+        return [(band, None) for band in self._bands(rows)]

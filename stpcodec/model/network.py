@@ -101,10 +101,16 @@ class ChunkNetwork(nn.Module):
 
     def synthesise(self, y: Tensor, quality: Tensor, context: Context | None) -> Tensor:
         """Decoded latents (quantiser steps) to packed frames ``[B, 96·T, h, w]``, not clamped."""
+        plain, full = self.syntheses(y, quality, context)
+        return plain if full is None else full
+
+    def syntheses(self, y: Tensor, quality: Tensor, context: Context | None) -> tuple[Tensor, Tensor | None]:
+        """As `synthesise`: by the linear path alone, and with the network if it takes part."""
         y = y * torch.exp(self.log_inverse_gain(quality))
         linear = F.pixel_shuffle(self.linear.synthesise(y), 2)
+        plain = (GREY if context is None else context.prediction) + linear
         if context is not None and context.features is None:
-            return context.prediction + linear
+            return plain, None
         x = self.synthesis_wide(self.synthesis_enter(y))
         x = F.pixel_shuffle(self.synthesis_up(x), 2)
         if context is not None:
@@ -114,7 +120,7 @@ class ChunkNetwork(nn.Module):
         x = self.synthesis_leave(x)
         if context is not None and context.network is not None:
             x = x * context.network
-        return (GREY if context is None else context.prediction) + linear + x
+        return plain, plain + x
 
     def hyper_analyse(self, y: Tensor) -> Tensor:
         """Real latents (quantiser steps) to real hyper-latents z."""

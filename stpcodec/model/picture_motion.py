@@ -13,6 +13,7 @@ from stpcodec.latents.blend import BOTH, CHOICES
 from stpcodec.latents.gop import Picture, predicted_future
 from stpcodec.latents.motion_field import ANCHOR, FUTURE, PAST, reconstruct
 from stpcodec.model.chunk_io import pack_frames, warped_pair
+from stpcodec.model.compiled_frames import predicted_pair
 from stpcodec.model.motion_search import search
 from stpcodec.model.motion_tables import MotionTables
 from stpcodec.model.planes import Planes
@@ -77,7 +78,10 @@ def between_motion(
         like=first_field - predicted, thorough=False,
     )  # fmt: skip
     fields = torch.stack((first_field, onward + reconstruct(second)[0])).to(frame.y.device)
-    warped = warped_pair(past, future, fields[None])
+    if fields.device.type == "cpu":
+        warped = predicted_pair(past, future, fields)
+    else:
+        warped = warped_pair(past, future, fields[None])
     choice = choose_blend(frame, warped, lagrangian)
     return PictureMotion((first, second), fields, choice[0], (across, first_field - predicted), warped)
 

@@ -34,11 +34,22 @@ class Planes:
     def map(self, function) -> Planes:  # type: ignore[no-untyped-def]
         return Planes(function(self.y), function(self.u), function(self.v))
 
+    def lines(self, wanted: slice) -> Planes:
+        """The luma lines `wanted`, from and to an even one, and their chroma."""
+        start, stop, _ = wanted.indices(self.height)
+        chroma = slice(start // 2, stop // 2)
+        return Planes(self.y[:, start:stop], self.u[:, chroma], self.v[:, chroma])
+
     def clamp(self) -> Planes:
         return self.map(lambda plane: plane.clamp(0.0, 1.0))
 
     def to(self, device: torch.device | str) -> Planes:
         return self.map(lambda plane: plane.to(device))
+
+
+def empty_frame(height: int, width: int, device: torch.device) -> Planes:
+    """One frame of no particular content, to be filled."""
+    return Planes(*(torch.empty(1, height // part, width // part, device=device) for part in (1, 2, 2)))
 
 
 def join_frames(parts: Sequence[Planes]) -> Planes:

@@ -52,7 +52,7 @@ class Transform(Protocol):
 
     @property
     def modes(self) -> Sequence[int]:
-        """What `choose_mode` and `plainer` may say; a file that says anything else is damaged."""
+        """What `choose_mode` and `alternatives` may say; a file that says anything else is damaged."""
         ...
 
     @property
@@ -91,8 +91,8 @@ class Transform(Protocol):
         """
         ...
 
-    def plainer(self, context: Any, mode: int) -> tuple[Any, int]:
-        """Context and mode of another synthesis of the same latents, which the encoder tries too; its own if none."""
+    def bare(self, context: Any) -> Planes | None:
+        """What `synthesise` makes of latents that are all zero, in any mode, if that is the prediction itself."""
         ...
 
     @property
@@ -106,6 +106,10 @@ class Transform(Protocol):
 
     def synthesise(self, y: Tensor, quality: int, context: Any) -> Planes:
         """Decoded y ``[1, latents, h, w]`` in steps to `frames` frames, clamped to [0, 1]."""
+        ...
+
+    def alternatives(self, y: Tensor, quality: int, context: Any, mode: int) -> list[tuple[Planes, int]]:
+        """`synthesise`, and what other modes would make of the same latents, each with its mode."""
         ...
 
 
