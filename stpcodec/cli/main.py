@@ -42,6 +42,7 @@ from stpcodec.cli.thumb import thumb
 from stpcodec.cli.train import train
 from stpcodec.cli.train_plot import train_plot
 from stpcodec.cli.verify import verify
+from stpcodec.codec.allocator import keep_freed_memory
 from stpcodec.codec.output import OutputClosed, output_error
 from stpcodec.errors import OutputError, StpError
 
@@ -88,6 +89,7 @@ def _global_options(
 
 def main() -> int:
     """The console script: runs the program on the command line's arguments; returns its exit code."""
+    keep_freed_memory()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

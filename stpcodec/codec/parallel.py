@@ -17,7 +17,7 @@ import torch
 from stpcodec.model.side_by_side import helped_by
 
 MOST_WORKERS = 4
-"""Pictures that can be coded at once, about: more threads go into the operations."""
+"""Pictures that can be coded at once, about: more threads help within pictures."""
 
 
 class Inline(Executor):
@@ -34,20 +34,22 @@ class Inline(Executor):
 
 @contextmanager
 def picture_pool(device: torch.device, cores: int = 1) -> Iterator[Executor]:
-    """Workers for as many threads as the caller may use (torch.get_num_threads); `Inline` where that is one, or the
-    device has a queue of its own. Inside the block the operations of the caller and of each worker share them out.
+    """Workers for as many threads as the caller may use (torch.get_num_threads), with as many helpers for what goes on
+    within a picture; `Inline` where that is one, or the device has a queue of its own. Inside the block operations use
+    one thread each, so that sums are rounded alike whatever the number.
 
-    cores: where there are more of them than threads, more workers with the same share, which decides the rounding.
+    cores: where there are more of them than threads, more workers.
     """
-    threads = torch.get_num_threads()
-    share = threads // min(threads, MOST_WORKERS)
-    workers = min(max(threads, cores) // share, MOST_WORKERS)
-    if workers < 2 or device.type != "cpu":
+    threads = max(torch.get_num_threads(), cores)
+    if device.type != "cpu":
         yield Inline()
         return
-    with _threads(share), helped_by(workers - 1):
+    with _threads(1), helped_by(threads - 1):
+        if threads < 2:
+            yield Inline()
+            return
         # A thread's own number of OpenMP threads; PyTorch has no other way to set it.
-        pool = ThreadPoolExecutor(workers, "stpcodec-picture", torch.set_num_threads, (share,))
+        pool = ThreadPoolExecutor(min(threads, MOST_WORKERS), "stpcodec-picture", torch.set_num_threads, (1,))
         try:
             yield pool
         finally:
@@ -62,7 +64,7 @@ def thread_beside(device: torch.device) -> Iterator[None]:
     if device.type != "cpu" or threads == 1:
         yield
         return
-    with _threads(1), helped_by(min(threads, MOST_WORKERS) - 1):
+    with _threads(1), helped_by(threads - 1):
         yield
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import float32, int32
 
-from stpcodec.latents.compiled import compiled
+from stpcodec.compiled import compiled
 from stpcodec.latents.quantise import SIXTEENTHS
 
 

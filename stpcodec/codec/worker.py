@@ -22,6 +22,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stpcodec.codec.allocator import keep_freed_memory
+
 if TYPE_CHECKING:  # torch takes two seconds to load, during which the parent may die
     from stpcodec.codec.segments import SegmentCodec
     from stpcodec.codec.selection import Selection
@@ -86,6 +88,7 @@ class Failed:
 
 def main(descriptor: int) -> None:
     """Serve the parent at the other end of the socket `descriptor` until it closes it."""
+    keep_freed_memory()
     connection = Connection(descriptor)
     requests: queue.SimpleQueue[object] = queue.SimpleQueue()  # bounded by the parent, which waits for Added
     threading.Thread(target=_receive, args=(connection, requests), daemon=True).start()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import constriction
 import numpy as np
 
+from stpcodec.entropy.order import by_table
 from stpcodec.entropy.tables import TableSet
 from stpcodec.errors import CorruptFile
 
@@ -37,7 +38,7 @@ class SymbolEncoder:
         if not values.size:
             return
         self._used = True
-        order = np.argsort(index, kind="stable")
+        order, starts = by_table(index, tables.rows)
         values = values[order]
         symbols = np.where(np.abs(values) <= tables.largest, values + tables.largest, tables.escape)
         for value in values[symbols == tables.escape].tolist():
@@ -46,7 +47,7 @@ class SymbolEncoder:
             excess = abs(value) - tables.largest - 1
             _append_varint(self._escapes, excess * 2 + (value < 0))
         symbols = symbols.astype(np.int32)
-        for row, start, stop in _runs(index[order]):
+        for row, start, stop in _runs(starts):
             self._coder.encode(symbols[start:stop], tables.model(row))
 
     def finish(self) -> bytes:
@@ -81,10 +82,10 @@ class SymbolDecoder:
             raise CorruptFile(
                 f"entropy-coded stream is empty but {flat.size} symbols are expected; the file is damaged"
             )
-        order = np.argsort(flat, kind="stable")
+        order, starts = by_table(flat, tables.rows)
         symbols = np.empty(flat.size, dtype=np.int32)
         try:
-            for row, start, stop in _runs(flat[order]):
+            for row, start, stop in _runs(starts):
                 symbols[start:stop] = self._coder.decode(tables.model(row), stop - start)
         except (ValueError, AssertionError) as error:
             raise CorruptFile(f"entropy-coded stream cannot be decoded ({error}); the file is damaged") from error
@@ -102,11 +103,10 @@ class SymbolDecoder:
         return result.reshape(index.shape)
 
 
-def _runs(ordered: np.ndarray) -> list[tuple[int, int, int]]:
-    """(value, start, stop) of each run in a sorted array."""
-    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-    stops = np.append(starts[1:], ordered.size)
-    return list(zip(ordered[starts].tolist(), starts.tolist(), stops.tolist(), strict=True))
+def _runs(starts: np.ndarray) -> list[tuple[int, int, int]]:
+    """(table, start, stop) of each run."""
+    used = np.flatnonzero(starts[1:] > starts[:-1])
+    return list(zip(used.tolist(), starts[used].tolist(), starts[used + 1].tolist(), strict=True))
 
 
 def _append_varint(out: bytearray, value: int) -> None:

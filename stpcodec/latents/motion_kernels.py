@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import int32
 
-from stpcodec.latents.compiled import compiled
+from stpcodec.compiled import compiled
 
 TEAR = 8
 """Quarter samples: where two neighbouring vectors differ by more in a component, there is an edge between them."""

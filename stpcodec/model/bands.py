@@ -47,6 +47,11 @@ def cut(rows: int, halo: int) -> tuple[Band, ...]:
     )
 
 
+def halves(rows: int) -> list[tuple[int, int]]:
+    """Start and stop of both, or of the whole where it is one row."""
+    return [part for part in ((0, rows // 2), (rows // 2, rows)) if part[0] < part[1]]
+
+
 def halo_rows(config: NetworkConfig) -> int:
     """How far the networks see, in rows of 1/16 resolution: every block one row of its own resolution."""
     analysis = config.analysis_wide_depth + -(-(config.analysis_depth + config.context_depth) // 2)

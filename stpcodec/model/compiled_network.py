@@ -105,9 +105,9 @@ class CompiledNetwork:
         x *= self._of_quality("synthesis_quality", quality)
         x = self._synthesis_blocks(x, size)
         weight, bias = self._synthesis_leave
-        if share is not None:
-            return plain, torch.addcmul(plain, torch.addmm(bias, x, weight), share)
-        return plain, (plain + bias).addmm_(x, weight)
+        full = (plain + bias).addmm_(x, weight)
+        # Chosen, not multiplied in: to the last bit what an encoder has put together from both.
+        return plain, full if share is None else torch.where(share > 0, full, plain)
 
     def _vector(self, name: str, quality: int) -> Tensor:
         """``[channels]`` of a table; gains not as logarithms."""

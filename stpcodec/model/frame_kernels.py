@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import float32, uintp
 
-from stpcodec.latents.compiled import compiled
+from stpcodec.compiled import compiled
 from stpcodec.latents.motion_field import SPACING, UNITS_PER_SAMPLE
 from stpcodec.latents.motion_kernels import TEAR
 

@@ -12,7 +12,7 @@ On the CPU wherever the rest runs, by kernels of motion_windows.py.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stpcodec.latents.motion_field import SPACING
+from stpcodec.model.bands import halves
 from stpcodec.model.motion_windows import (
     COARSE_WINDOW,
     FINE_WINDOW,
@@ -29,6 +30,7 @@ from stpcodec.model.motion_windows import (
     median,
     offer,
 )
+from stpcodec.model.side_by_side import side_by_side
 
 REACH = 72
 """Largest displacement in luma samples, either way, of a frame of up to 1024 samples; twice that beyond."""
@@ -115,11 +117,15 @@ def _exhaustive(frame: Tensor, reference: Tensor, matcher: Matcher, factor: int)
     cell = max(1, 2 * SPACING // factor)
     window = MATCH_WINDOW
     rows, columns = (-(-length // cell) for length in small.shape)
+    own, other = _padded(small, window), _padded(target, window + MATCH_REACH)
+    first, order = window - (window - cell) // 2, displacements(MATCH_REACH)
+
+    def of_rows(start: int, stop: int) -> np.ndarray:
+        lines = own[start * cell :], other[start * cell :]
+        return best_displacements(*lines, window, first, cell, order, stop - start, columns)
+
     # A cell's vector is offered to the point at its upper left; neighbours pass it on.
-    vectors = best_displacements(
-        _padded(small, window), _padded(target, window + MATCH_REACH), window, window - (window - cell) // 2, cell,
-        displacements(MATCH_REACH), rows, columns,
-    )  # fmt: skip
+    vectors = np.concatenate(side_by_side([partial(of_rows, *part) for part in halves(rows)]), 1)
     missing = ((0, 0), (0, max(0, matcher.rows - rows)), (0, max(0, matcher.columns - columns)))
     return np.pad(vectors * factor, missing, mode="edge")[:, : matcher.rows, : matcher.columns]
 

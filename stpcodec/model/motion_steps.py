@@ -7,12 +7,16 @@ rows and W/SPACING + 1 columns are looked at.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numba import float32
 
 from stpcodec.latents.motion_field import MAX_VECTOR, SPACING, UNITS_PER_SAMPLE
 from stpcodec.latents.motion_kernels import TEAR
+from stpcodec.model.bands import halves
 from stpcodec.model.motion_windows import inlined, kernel
+from stpcodec.model.side_by_side import side_by_side
 
 TEAR_SAMPLES = TEAR / UNITS_PER_SAMPLE
 FURTHEST = MAX_VECTOR / UNITS_PER_SAMPLE
@@ -22,14 +26,40 @@ ROBUST = 12.0
 """Errors of 1/ROBUST weigh half: what is occluded has no say."""
 
 
-@kernel
-def warp_bilinear(reference, field):  # type: ignore[no-untyped-def]
+def warp_bilinear(reference: np.ndarray, field: np.ndarray) -> np.ndarray:
     """The reference moved by the field: what `model.warp` does, bilinearly."""
-    height, width = reference.shape
-    out = np.empty((height, width), np.float32)
+    out = np.empty(reference.shape, np.float32)
+    side_by_side([partial(warp_cells, reference, field, *part, out) for part in _cells(reference)])
+    return out
+
+
+def squared_error(frame: np.ndarray, reference: np.ndarray, field: np.ndarray) -> float:
+    """Sum of squared errors of `warp_bilinear`."""
+    difference = warp_bilinear(reference, field)
+    difference -= frame
+    return float(np.square(difference, out=difference).sum(1, dtype=np.float64).sum())
+
+
+def gauss_newton(frame: np.ndarray, reference: np.ndarray, field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One reweighted Lucas-Kanade step: the new field and the structure tensors ``[3, rows, columns]`` (yy, xx, yx),
+    summed over each point's window, zero outside the frame."""
+    warped = warp_bilinear(reference, field)
+    height, width = frame.shape
+    sums = np.zeros((height // SPACING, width // SPACING, 5), np.float32)
+    side_by_side([partial(sum_cells, frame, warped, *part, sums) for part in _cells(frame)])
+    return solve(field, sums)
+
+
+def _cells(plane: np.ndarray) -> list[tuple[int, int]]:
+    return halves(plane.shape[0] // SPACING)
+
+
+@kernel
+def warp_cells(reference, field, first, last, out):  # type: ignore[no-untyped-def]
+    """`warp_bilinear` of rows first to last of cells."""
     flow = np.empty((2, SPACING), np.float32)
-    for row in range(height // SPACING):
-        for column in range(width // SPACING):
+    for row in range(first, last):
+        for column in range(reference.shape[1] // SPACING):
             torn = _torn(field, row, column)
             for inner in range(SPACING):
                 y = row * SPACING + inner
@@ -37,43 +67,35 @@ def warp_bilinear(reference, field):  # type: ignore[no-untyped-def]
                 for along in range(SPACING):
                     x = column * SPACING + along
                     out[y, x] = _sample(reference, y + flow[0, along], x + flow[1, along])
-    return out
 
 
 @kernel
-def squared_error(frame, reference, field):  # type: ignore[no-untyped-def]
-    """Sum of squared errors of `warp_bilinear`."""
-    lines = np.zeros(frame.shape[0])
-    warped = warp_bilinear(reference, field)
-    for y in range(frame.shape[0]):
-        for x in range(frame.shape[1]):
-            lines[y] += (frame[y, x] - warped[y, x]) ** 2
-    return lines.sum()
-
-
-@kernel
-def gauss_newton(frame, reference, field):  # type: ignore[no-untyped-def]
-    """One reweighted Lucas-Kanade step: the new field and the structure tensors ``[3, rows, columns]`` (yy, xx, yx),
-    summed over each point's window, zero outside the frame."""
+def sum_cells(frame, warped, first, last, sums):  # type: ignore[no-untyped-def]
+    """Of rows first to last of cells: yy, xx, yx and the gradients times the error, into sums."""
     height, width = frame.shape
-    warped = warp_bilinear(reference, field)
-    cells_down, cells_across = height // SPACING, width // SPACING
-    sums = np.zeros((cells_down, cells_across, 5), np.float32)
     products = np.empty((5, width), np.float32)
-    for y in range(height):
+    for y in range(first * SPACING, last * SPACING):
         above, line, below = warped[max(y - 1, 0)], warped[y], warped[min(y + 1, height - 1)]
         own = frame[y]
         for x in range(1, width - 1):
             _products(products, x, own[x] - line[x], below[x] - above[x], line[x + 1] - line[x - 1])
         _products(products, 0, own[0] - line[0], below[0] - above[0], line[1] - line[0])
-        last = width - 1
-        _products(products, last, own[last] - line[last], below[last] - above[last], line[last] - line[last - 1])
-        for column in range(cells_across):
+        last_x = width - 1
+        _products(
+            products, last_x, own[last_x] - line[last_x], below[last_x] - above[last_x], line[last_x] - line[last_x - 1]
+        )
+        for column in range(width // SPACING):
             for part in range(5):
                 total = float32(0)
                 for x in range(SPACING):
                     total += products[part, column * SPACING + x]
                 sums[y // SPACING, column, part] += total
+
+
+@kernel
+def solve(field, sums):  # type: ignore[no-untyped-def]
+    """`gauss_newton` from the sums of cells."""
+    cells_down, cells_across, _ = sums.shape
     rows, columns = cells_down + 1, cells_across + 1
     new = np.empty_like(field)
     tensor = np.zeros((3, field.shape[1], field.shape[2]), np.float32)

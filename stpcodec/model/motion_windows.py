@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import float32, int32, uintp
 
-from stpcodec.latents.compiled import compiled
+from stpcodec.compiled import compiled
 
 COARSE_WINDOW, FINE_WINDOW = 24, 16
 """Sides of the compared windows. Others are not known to `errors`, `offer` and `improve`."""

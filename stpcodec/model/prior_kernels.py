@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import float32, int32, uint8
 
-from stpcodec.latents.compiled import compiled
+from stpcodec.compiled import compiled
 from stpcodec.latents.quantise import LARGEST_MEAN, LIMIT, SCALE_COUNT
 
 MOST = float32(LIMIT)
@@ -61,7 +61,8 @@ def add_and_activate(x, offset, out):  # type: ignore[no-untyped-def]
 
 @exact
 def compand_into(y, table, out):  # type: ignore[no-untyped-def]
-    """int32 ``[channels, positions]`` to latents.quantise.compand of it, ``[positions, channels]``; table: of it."""
+    """int32 ``[channels, positions]`` to latents.quantise.compand of it, ``[positions, channels]``, of zeros at first;
+    table: of it."""
     last = table.shape[0] - 1
     # Blocks that fit the nearest cache: reading runs along positions, writing along channels.
     for start in range(0, y.shape[1], 16):
@@ -69,6 +70,8 @@ def compand_into(y, table, out):  # type: ignore[no-untyped-def]
         for channel in range(y.shape[0]):
             for position in range(start, stop):
                 value = y[channel, position]
+                if value == 0:  # most are
+                    continue
                 size = table[min(abs(value), last)]
                 out[position, channel] = size if value >= 0 else -size
 

@@ -57,7 +57,7 @@ def side_by_side(tasks: Sequence[Callable[[], T]]) -> list[T]:
                 finally:
                     ended.release()
 
-    for _ in tasks[1:]:
+    for _ in tasks[1:]:  # an idle helper starts at once; one too many finds no task left
         try:
             pool.submit(take_turns)
         except RuntimeError:  # the block that made the helpers has ended meanwhile

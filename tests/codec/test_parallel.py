@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
 
 from stpcodec.codec.parallel import MOST_WORKERS, Inline, picture_pool, thread_beside
+from stpcodec.model.side_by_side import side_by_side
 
 CPU = torch.device("cpu")
 
@@ -35,24 +38,28 @@ def test_jobs_run_at_once_where_there_are_threads(threads: int) -> None:
     assert found == ([True, True] if threads > 1 else [False, True])
 
 
-def test_workers_share_the_threads(threads: int) -> None:
-    share = threads // min(threads, MOST_WORKERS)
+def test_every_worker_uses_one_thread(threads: int) -> None:
+    """Whatever the number: it decides how sums are rounded."""
     with picture_pool(CPU) as pool:
-        assert torch.get_num_threads() == share
-        assert pool.submit(torch.get_num_threads).result() == share
+        assert torch.get_num_threads() == 1
+        assert pool.submit(torch.get_num_threads).result() == 1
         assert isinstance(pool, Inline) == (threads == 1)
     assert torch.get_num_threads() == threads
 
 
-def test_further_cores_are_further_workers_with_the_same_share(threads: int) -> None:
-    """The share decides how sums are rounded."""
-    share = threads // min(threads, MOST_WORKERS)
+def test_further_cores_are_further_workers(threads: int) -> None:
     with picture_pool(CPU, cores=16) as pool:
         assert isinstance(pool, ThreadPoolExecutor)
         assert pool._max_workers == MOST_WORKERS
-        assert torch.get_num_threads() == share
-        assert pool.submit(torch.get_num_threads).result() == share
+        assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("block", [picture_pool, thread_beside])
+def test_what_goes_on_within_a_picture_is_helped_with(threads: int, block: Callable[..., Any]) -> None:
+    with block(CPU):
+        names = side_by_side([lambda: (time.sleep(0.05), threading.current_thread().name)[1]] * 4)
+    assert (len(set(names)) > 1) == (threads > 1)
 
 
 def test_an_error_comes_with_the_result_and_the_threads_are_given_back(threads: int) -> None:
@@ -74,7 +81,7 @@ def test_a_device_with_a_queue_of_its_own_needs_no_workers(threads: int) -> None
             assert torch.get_num_threads() == threads
 
 
-def test_one_thread_is_left_to_what_goes_on_beside(threads: int) -> None:
+def test_operations_use_one_thread_each_beside_others(threads: int) -> None:
     with thread_beside(CPU):
-        assert torch.get_num_threads() == max(1, threads - 1)
+        assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == threads

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from numba.core.caching import CacheImpl
 
-from stpcodec.latents.compiled import compiled
+from stpcodec.compiled import compiled
 
 
 def double(x):  # type: ignore[no-untyped-def]
