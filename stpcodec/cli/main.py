@@ -55,11 +55,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Video": (encode, decode, info, verify, repair, cut, concat, thumb, compare),
     "Models and measurement": (bench, train, train_plot, export, finetune, doctor),
 }
-for panel, verbs in _PANELS.items():
+for panel, verbs in PANELS.items():
     for verb in verbs:
         app.command(rich_help_panel=panel)(verb)
 
