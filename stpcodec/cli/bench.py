@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stpcodec.cli.session import Device, Json, LogFile, Quiet, Session, Verbose
+from stpcodec.cli.session import Device, Json, LogFile, Quiet, Session, Verbose, help_text
 
 EXAMPLES = """Examples:
 
@@ -106,4 +106,4 @@ def bench(
     session.report.emit("file", target=str(page), status="done")
 
 
-bench.__doc__ = f"{bench.__doc__}\n\n{EXAMPLES}"
+bench.__doc__ = help_text(bench.__doc__, EXAMPLES)

@@ -33,6 +33,7 @@ from stpcodec.cli.session import (
     help_text,
 )
 from stpcodec.codec.output import check_target
+from stpcodec.errors import UsageError
 
 EXAMPLES = """Examples:
 
@@ -44,16 +45,19 @@ stpcodec decode *.stp --out-dir decoded --to mkv
 
 stpcodec decode in.stp - | ffplay -
 
+stpcodec decode in.stp - --format nut | ffplay -
+
 stpcodec decode damaged.stp out.mp4 --conceal"""
 
 
 class Container(StrEnum):
-    """What several files are decoded to."""
+    """What a file is decoded to."""
 
     MP4 = "mp4"
     MKV = "mkv"
     MOV = "mov"
     Y4M = "y4m"
+    NUT = "nut"
 
 
 def decode(
@@ -62,7 +66,7 @@ def decode(
         list[str],
         typer.Argument(
             metavar="IN OUT",
-            help="A .stp file; a .mp4, .mkv, .mov or .y4m file, or - for y4m on standard output. With --out-dir or -r: "
+            help="A .stp file; a .mp4, .mkv, .mov, .nut or .y4m file, or - for standard output. With --out-dir or -r: "
             "any number of .stp files.",
             show_default=False,
         ),
@@ -72,6 +76,14 @@ def decode(
     device: Device = "auto",
     start: Start = None,
     end: End = None,
+    output_format: Annotated[
+        Container | None,
+        typer.Option(
+            "--format", show_default=False,
+            help="Of the output, if not what its name says; of - y4m: one frame rate, no sound. nut has exact times "
+            "and sound.",
+        ),
+    ] = None,
     vcodec: Annotated[
         str | None,
         typer.Option("--vcodec", metavar="NAME", help="FFmpeg encoder of the output; default libx264."),
@@ -125,6 +137,7 @@ def decode(
                 device=device,
                 start=start,
                 end=end,
+                format_name=None if output_format is None else output_format.value,
                 vcodec=vcodec,
                 options=options or None,
                 threads=threads,
@@ -157,6 +170,8 @@ def decode(
             return
         report.emit("file", source=source, target=target, status="done", **work(source, target))
         return
+    if output_format is not None:
+        raise UsageError("--format is of one output; several files become what --to says")
     folder, files = plan_jobs(paths, out_dir=out_dir, recursive=recursive, suffixes=STP, target_suffix=f".{to}")
     options = {
         "start": start, "end": end, "vcodec": vcodec, "crf": crf, "preset": preset, "conceal": conceal,

@@ -26,6 +26,7 @@ import typer
 from stpcodec import __version__
 from stpcodec.cli import console
 from stpcodec.cli.bench import bench
+from stpcodec.cli.compare import compare
 from stpcodec.cli.concat import concat
 from stpcodec.cli.cut import cut
 from stpcodec.cli.decode import decode
@@ -55,11 +56,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Video": (encode, decode, info, verify, repair, cut, concat, thumb),
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Video": (encode, decode, info, verify, repair, cut, concat, thumb, compare),
     "Models and measurement": (bench, train, train_plot, export, finetune, doctor),
 }
-for panel, verbs in _PANELS.items():
+for panel, verbs in PANELS.items():
     for verb in verbs:
         app.command(rich_help_panel=panel)(verb)
 

@@ -30,7 +30,7 @@ from stpcodec.codec.worker import Setup
 from stpcodec.container import StpReader, StreamHeader
 from stpcodec.errors import UsageError
 from stpcodec.video.frames import Frame, Warn, log_warning
-from stpcodec.video.writer import FORMAT_BY_SUFFIX, Y4M, VideoWriter
+from stpcodec.video.writer import FORMAT_BY_SUFFIX, NUT, Y4M, VideoWriter
 
 _FRAMES_AHEAD = 8  # decoded while the writer compresses the ones before
 
@@ -60,6 +60,7 @@ def decode(
     device: str = "auto",
     start: float | None = None,
     end: float | None = None,
+    format_name: str | None = None,
     vcodec: str | None = None,
     options: dict[str, str] | None = None,
     threads: int | None = None,
@@ -70,7 +71,10 @@ def decode(
     progress: ProgressCallback = ignore_progress,
     warn: Warn = log_warning,
 ) -> DecodeReport:
-    """Decode a .stp file into a .mp4, .mkv, .mov or .y4m file; `-` is y4m on standard output.
+    """Decode a .stp file into a .mp4, .mkv, .mov, .nut or .y4m file; `-` is y4m on standard output.
+
+    format_name: "y4m", "nut", "mkv", "mp4" or "mov", if not what the name says. Not mp4 and mov on a pipe; y4m has one
+    frame rate, nut raw frames with exact times and the sound.
 
     model: the weights file, if it lies where nobody would look. model_dir: a folder of models to look into first, by
     the sha256 that the file names (then $STPCODEC_MODELS and the user's).
@@ -86,7 +90,7 @@ def decode(
         UsageError, InputError, OutputError, ModelError: as their names say; then nothing new stands under the
             target's name, and what was there before still does.
     """
-    format_name = output_format(target)
+    format_name = format_name or output_format(target)
     if str(source) == STANDARD_STREAM:
         raise UsageError("a .stp file has its index at the end and cannot be read from a pipe; name the file")
     check_target(target, source=source, overwrite=overwrite)
@@ -97,7 +101,7 @@ def decode(
         chosen = select(stream, start=start, end=end, name=str(source), conceal=conceal, warn=warn)
         partial = start is not None or end is not None
         header, total = stream.header, _frame_total(stream, chosen)
-        if format_name == Y4M:
+        if format_name in (Y4M, NUT) and not vcodec:
             output.require_space(total * frame_bytes(header), "the decoded video")
         info = video_info(
             header,

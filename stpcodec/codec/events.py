@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class Progress:
     """One step of an encode, decode or verify.
 
-    phase: "encode", "decode" or "verify".
+    phase: "scan", "encode", "decode", "verify", "thumb" or "compare".
     frames_total: None where unknown (a stream); for sources that do not count their frames, an estimate.
     bytes_written: coded so far, 0 where nothing is written; fixed_bytes: of them those that do not grow with
     the frames (sound and other streams).

@@ -29,14 +29,12 @@ COLOURS = 8
 
 def html_page(plan: Plan, result: Result, facts: Mapping[str, Any]) -> str:
     """facts: the summary."""
-    assets = files("stpcodec.evaluation") / "assets"
-    style, script = ((assets / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style, script = asset("page.css"), asset("common.js") + asset("page.js")
     models = [subject.name for subject in plan.subjects]
     codecs = [*models, *(anchor.name for anchor in plan.anchors)]
     colours = {name: number % COLOURS for number, name in enumerate(codecs)}
     clips = [_clip_data(exhibit, result, codecs, models, colours) for exhibit in result.exhibits]
-    # "<" is escaped so that nothing inside, such as the name of a clip, can end the element.
-    data = json.dumps({"clips": clips}, separators=(",", ":")).replace("<", "\\u003c")
+    data = json_element("bench-data", {"clips": clips})
     classes = {name: f"c{colours[name]}{' ours' if name in models else ''}" for name in codecs}
     body = [
         _head(facts, plan),
@@ -48,9 +46,25 @@ def html_page(plan: Plan, result: Result, facts: Mapping[str, Any]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>stpcodec bench, {escape(str(facts['date']))}</title><style>\n{style}</style></head>\n"
         f"<body>\n{''.join(body)}"
-        f'<script type="application/json" id="bench-data">{data}</script>\n'
+        f"{data}\n"
         f"<script>\n{script}</script>\n</body></html>\n"
     )
+
+
+def asset(name: str) -> str:
+    """A style sheet or script that goes into a page."""
+    return (files("stpcodec.evaluation") / "assets" / name).read_text(encoding="utf-8")
+
+
+def json_element(name: str, value: object) -> str:
+    """A value for scripts, by the id `name`. "<" is escaped so that nothing inside, such as the name of a clip, can
+    end the element."""
+    text = json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+    return f'<script type="application/json" id="{name}">{text}</script>'
+
+
+def data_address(picture: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(picture).decode("ascii")
 
 
 def _head(facts: Mapping[str, Any], plan: Plan) -> str:
@@ -138,7 +152,7 @@ def _clip_data(
     clip, shown = exhibit.clip, exhibit.shown
     points = [p for p in result.points if p.clip_hash == clip.hash]
     window = window_of(clip.info.width, clip.info.height)
-    pictures = [[_data_address(picture) for picture in row] for row in shown.files]
+    pictures = [[data_address(picture) for picture in row] for row in shown.files]
     return {
         "name": clip.name,
         "frames": clip.frames,
@@ -173,7 +187,3 @@ def _point_data(point: Point, trace: Trace | None) -> dict[str, object]:
         data["frame_psnr"] = [round(value, 3) for value in trace.psnr]
         data["spans"] = trace.spans
     return data
-
-
-def _data_address(picture: bytes) -> str:
-    return "data:image/webp;base64," + base64.b64encode(picture).decode("ascii")

@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
+from numpy.typing import NDArray
 
 from stpcodec.errors import InputError
 from stpcodec.evaluation.metrics import Planes
@@ -129,7 +130,6 @@ def _within(budget_bytes: int, files: Iterable[bytes]) -> tuple[bytes, ...] | No
 
 def webp(frame: Frame, info: VideoInfo, *, quality: int | None) -> bytes:
     """One frame as a WebP file; quality None: lossless, as RGB."""
-    height, width = frame.y.shape
     picture = picture_from_planes(frame.y, frame.u, frame.v, TARGET_BY_DEPTH[info.bit_depth])
     untagged = info.color_space in (MATRIX_RGB, COLOR_UNSPECIFIED)
     target = "bgra" if quality is None else "yuv420p"
@@ -140,10 +140,23 @@ def webp(frame: Frame, info: VideoInfo, *, quality: int | None) -> bytes:
         src_color_range=range_for_scaler(info.color_range),
         dst_color_range=RANGE_FULL if target == "bgra" else RANGE_LIMITED,
     )
+    return _webp(picture, {"lossless": "1"} if quality is None else {"quality": str(quality)})
+
+
+def webp_of_rgb(picture: NDArray[np.uint8], *, quality: int) -> bytes:
+    """A picture ``[H, W, 3]`` as a WebP file."""
+    rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    return _webp(
+        rgb.reformat(format="yuv420p", dst_colorspace=_BT601_625, dst_color_range=RANGE_LIMITED),
+        {"quality": str(quality)},
+    )
+
+
+def _webp(picture: av.VideoFrame, options: dict[str, str]) -> bytes:
     encoder = av.CodecContext.create("libwebp", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = width, height, target
+    encoder.width, encoder.height, encoder.pix_fmt = picture.width, picture.height, picture.format.name
     encoder.time_base, encoder.thread_count = Fraction(1, 25), 1
-    encoder.options = {"lossless": "1"} if quality is None else {"quality": str(quality)}
+    encoder.options = options
     picture.pts = 0
     return b"".join(bytes(packet) for packet in _all_packets(encoder, picture))
 

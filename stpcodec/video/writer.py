@@ -1,4 +1,4 @@
-"""Writing a video: raw frames as .y4m or to a pipe, or an encoded .mkv, .mp4 or .mov with all its tracks."""
+"""Writing a video: raw frames as .y4m or .nut or to a pipe, or an encoded .mkv, .mp4 or .mov with all its tracks."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import BinaryIO, Self
 import av
 
 from stpcodec.errors import OutputError, StpError, UsageError
-from stpcodec.video import y4m
+from stpcodec.video import nut, y4m
 from stpcodec.video.encoding import DEFAULT_CODEC
 from stpcodec.video.frames import ByteSink, Frame, Seconds, VideoInfo, Warn, log_warning
 from stpcodec.video.muxing import ContainerWriter
 from stpcodec.video.source import STDIN
 
-Y4M = "y4m"
-FORMAT_BY_SUFFIX = {".y4m": Y4M, ".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
+Y4M, NUT = "y4m", "nut"
+FORMAT_BY_SUFFIX = {".y4m": Y4M, ".nut": NUT, ".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
 _ALIASES = {"yuv4mpegpipe": Y4M, "mkv": "matroska"}
 _WRITE_BUFFER_BYTES = 1 << 20
 
@@ -25,9 +25,9 @@ _WRITE_BUFFER_BYTES = 1 << 20
 class VideoWriter:
     """Writes `Frame`s to `path`: a file name, "-" for standard output, or an open binary stream.
 
-    The suffix chooses the format, `format_name` ("y4m", "matroska", "mp4", "mov") overrides it; streams and
-    "-" are y4m unless it says otherwise. Encoded formats use `vcodec` (default libx264, crf 12, preset fast)
-    with FFmpeg's `options`, carry colour, rotation, pixel aspect, tags and exact times of `info`, and take
+    The suffix chooses the format, `format_name` ("y4m", "nut", "matroska", "mp4", "mov") overrides it; streams and
+    "-" are y4m unless it says otherwise. Containers use `vcodec` (default libx264, crf 12, preset fast; in nut raw
+    frames) with FFmpeg's `options`, carry colour, rotation, pixel aspect, tags and exact times of `info`, and take
     back the tracks, chapters and attachments of `sidecar`. What the format cannot hold is named in `warn`.
 
     `start_seconds` and `end_seconds` say, in the source's time, that only this part of the video will come:
@@ -68,12 +68,14 @@ class VideoWriter:
                 )
             else:
                 self._check_seekable(chosen)
+                if chosen == NUT and (lost := nut.not_held(info)):
+                    warn(f"{self.name}: nut cannot hold {', '.join(lost)}; .mkv and .mp4 can")
                 self._writer = ContainerWriter(
                     self._file,
                     info,
                     chosen,
                     name=self.name,
-                    vcodec=vcodec or DEFAULT_CODEC,
+                    vcodec=vcodec or (nut.CODEC if chosen == NUT else DEFAULT_CODEC),
                     options=options,
                     sidecar=sidecar,
                     start_seconds=start_seconds,
@@ -142,7 +144,7 @@ class VideoWriter:
 
     def _check_seekable(self, format_name: str) -> None:
         if format_name in ("mp4", "mov") and not self._file.seekable():
-            raise UsageError(f"{self.name}: {format_name} cannot be written to a pipe; use matroska or y4m")
+            raise UsageError(f"{self.name}: {format_name} cannot be written to a pipe; use matroska, nut or y4m")
 
     def _let_go(self) -> None:
         try:
@@ -178,11 +180,11 @@ def _format(name: str, named: bool, format_name: str | None) -> str:
     if format_name is not None:
         chosen = _ALIASES.get(format_name, format_name)
         if chosen not in FORMAT_BY_SUFFIX.values():
-            raise UsageError(f"{format_name}: cannot be written; choose y4m, matroska, mp4 or mov")
+            raise UsageError(f"{format_name}: cannot be written; choose y4m, nut, matroska, mp4 or mov")
         return chosen
     if not named:
         return Y4M
     suffix = Path(name).suffix.lower()
     if suffix not in FORMAT_BY_SUFFIX:
-        raise UsageError(f"{name}: the suffix says no format; name it .y4m, .mkv, .mp4 or .mov")
+        raise UsageError(f"{name}: the suffix says no format; name it .y4m, .nut, .mkv, .mp4 or .mov")
     return FORMAT_BY_SUFFIX[suffix]
