@@ -36,7 +36,7 @@ def encode_latents(
     Returns the decoded y in sixteenths, int32 ``[C, h, w]`` on the CPU.
     """
     hyper = z.to("cpu", torch.int32)
-    coder.encode(hyper.numpy(), transform.z_tables, _z_rows(transform.z_tables, z.shape, previous_z))
+    coder.encode(hyper.numpy(), transform.z_tables, z_rows(transform.z_tables, z.shape, previous_z))
 
     wanted = y.float().cpu().contiguous().numpy().reshape(-1)
     weights = CAUTION * transform.error_weights(quality).float().cpu().numpy() if optimise else np.zeros(0, np.float32)
@@ -47,7 +47,7 @@ def encode_latents(
         coder.encode(symbols, transform.y_tables, table)
         return symbols
 
-    return _run(transform, hyper, previous, quality, (y.shape[1], y.shape[2]), make)
+    return walk_latents(transform, hyper, previous, quality, (y.shape[1], y.shape[2]), make)
 
 
 def decode_latents(
@@ -56,19 +56,20 @@ def decode_latents(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The mirror of `encode_latents`: decoded y in sixteenths and z, int32 on the CPU. size: of the latent grid."""
     shape = transform.hyper_shape(*size)
-    z = torch.from_numpy(coder.decode(transform.z_tables, _z_rows(transform.z_tables, shape, previous_z)))
+    z = torch.from_numpy(coder.decode(transform.z_tables, z_rows(transform.z_tables, shape, previous_z)))
 
     def read(table: np.ndarray, at: np.ndarray, means: np.ndarray) -> np.ndarray:
         return coder.decode(transform.y_tables, table)
 
-    return _run(transform, z, previous, quality, size, read), z
+    return walk_latents(transform, z, previous, quality, size, read), z
 
 
-def _run(
+def walk_latents(
     transform: Transform, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int],
     symbols_of: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
 ) -> Tensor:  # fmt: skip
-    """symbols_of(table indices, positions in y flattened, means in sixteenths) of what a step codes."""
+    """Decoded y int32 ``[C, h, w]`` in sixteenths, step by step: symbols_of(table indices, positions in y flattened,
+    means in sixteenths) of what a step codes. Encoder, decoder and patch_bits.py do different things there."""
     run = transform.run_prior(z, previous, quality, size)
     y = np.zeros((transform.latents, *size), np.int32)
     flat = y.reshape(-1)
@@ -80,7 +81,7 @@ def _run(
     return torch.from_numpy(y)
 
 
-def _z_rows(tables: TableSet, shape: tuple[int, ...], previous: Tensor | None) -> np.ndarray:
+def z_rows(tables: TableSet, shape: tuple[int, ...], previous: Tensor | None) -> np.ndarray:
     """Each channel of z has tables of its own: one, or one per value of the chunk before at the same place.
 
     Of 2K tables a channel, the first serves where there is no such chunk, table K + v behind a value v.

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# `_run` is the loop that encoder and decoder share; a price is a third thing to do with each symbol.
-from stpcodec.codec.latent_coder import _run, _z_rows
+from stpcodec.codec.latent_coder import walk_latents, z_rows
 from stpcodec.codec.picture import ABSENT, PATCH, SKIP, Tables
 from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.entropy.cost import symbol_bits
@@ -102,7 +101,7 @@ class _Pricer:
                     bits += _choice_bits(picture.choice, self.tables.blend)
             like = done[place.guide] if place.depth else like
         if picture.mode != SKIP or picture.intra:
-            bits += _latent_bits(transform, picture, like, self.model.device)
+            bits += _latent_bits(transform, picture, like)
         if picture.regions is not None:
             flags = _choice_bits(picture.regions, self.tables.regions)
             bits += _spread(flags, REGION // PATCH, bits.shape)
@@ -135,27 +134,23 @@ class _Pricer:
             yield coded[0].nonzero() * (SPACING << level), bits
 
 
-def _latent_bits(
-    transform: Transform, picture: PictureLatents, before: PictureLatents | None, device: torch.device
-) -> np.ndarray:
+def _latent_bits(transform: Transform, picture: PictureLatents, before: PictureLatents | None) -> np.ndarray:
     """Bits ``[H/16, W/16]`` of y and z; before: the picture whose latents the prior looks at."""
-    y = picture.y.to(device).float()
-    bits = torch.zeros(y.shape, dtype=torch.float64, device=device)
+    y = picture.y.numpy().reshape(-1)
+    bits = np.zeros(tuple(picture.y.shape))
 
-    def price(table: np.ndarray, mean: Tensor, coded: Tensor) -> Tensor:
-        symbols = (y[coded] - mean[coded]) / SIXTEENTHS
-        costs = symbol_bits(symbols.to("cpu", torch.int32).numpy(), transform.y_tables, table)
-        bits[coded] = torch.from_numpy(costs).to(device)
+    def price(table: np.ndarray, at: np.ndarray, means: np.ndarray) -> np.ndarray:
+        symbols = (y[at] - means) // SIXTEENTHS
+        bits.reshape(-1)[at] = symbol_bits(symbols, transform.y_tables, table)
         return symbols
 
-    previous = None if before is None else before.y[None].float()
-    grid = (y.shape[1], y.shape[2])
-    _run(transform, picture.z[None].float().to(device), previous, picture.quality, grid, price)
-    rows = _z_rows(transform.z_tables, tuple(picture.z.shape), None if before is None else before.z)
+    grid = (picture.y.shape[1], picture.y.shape[2])
+    walk_latents(transform, picture.z, None if before is None else before.y, picture.quality, grid, price)
+    rows = z_rows(transform.z_tables, tuple(picture.z.shape), None if before is None else before.z)
     hyper = symbol_bits(picture.z.numpy(), transform.z_tables, np.ascontiguousarray(rows)).sum(0)
     # z is as fine as y, or a quarter as fine in each direction with its last cells cut off.
     side = max(-(-length // cells) for length, cells in zip(grid, hyper.shape, strict=True))
-    return bits.sum(0).cpu().numpy() + _spread(hyper, 1 << (side - 1).bit_length(), grid)
+    return bits.sum(0) + _spread(hyper, 1 << (side - 1).bit_length(), grid)
 
 
 def _choice_bits(choice: Tensor, tables: TableSet) -> np.ndarray:

@@ -213,8 +213,10 @@ def test_training_predicts_as_the_codec_does(tiny_weights: Path) -> None:
         between = model.inter.context((frames[:1], frames[2:]), fields, choice[0], 50, 0)
     assert choice.any(), "else all choices are alike"
     for ours, theirs in ((one, anchor), (two, between)):
-        torch.testing.assert_close(ours.prediction, theirs.prediction, atol=1e-6, rtol=0)
-        torch.testing.assert_close(ours.features, theirs.features, atol=1e-4, rtol=0)
+        ((_, band),) = theirs  # so small a picture is one band
+        torch.testing.assert_close(ours.prediction, band.prediction, atol=2e-4, rtol=0)
+        by_position = ours.features[0].permute(1, 2, 0).reshape(band.features.shape)
+        torch.testing.assert_close(by_position, band.features, atol=2e-4, rtol=0)
 
 
 def test_balance_evens_out_the_qualities() -> None:
