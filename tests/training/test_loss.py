@@ -90,9 +90,9 @@ def test_training_codes_what_the_codec_codes(weights: Path) -> None:
             y = part.analyse(packed, torch.tensor([40.0]), context)
         assert coded.index.min() > 0, "else this test compares the skipping too"
         coder = SymbolEncoder()
-        sixteenths = None if before is None else before * SIXTEENTHS
-        y_hat = encode_latents(coder, transform, y, coded.z, sixteenths, 40, optimise=False)  # type: ignore[arg-type]
-        assert torch.equal(y_hat, coded.latents * SIXTEENTHS)
+        sixteenths = None if before is None else (before[0] * SIXTEENTHS).int()
+        y_hat = encode_latents(coder, transform, y[0], coded.z[0], sixteenths, 40, optimise=False)  # type: ignore[arg-type]
+        assert torch.equal(y_hat, (coded.latents[0] * SIXTEENTHS).int())
         # The tables are Gaussian, training's have a small tail; its z is a Gaussian that nobody fitted.
         z_only = SymbolEncoder()
         tables_per_channel = transform.z_tables.rows // 4  # type: ignore[attr-defined]
