@@ -34,6 +34,7 @@ from stpcodec.cli.encode import encode
 from stpcodec.cli.export import export
 from stpcodec.cli.finetune import finetune
 from stpcodec.cli.info import info
+from stpcodec.cli.quality_search import quality_search
 from stpcodec.cli.repair import repair
 from stpcodec.cli.session import Session
 from stpcodec.cli.settings import default_map
@@ -55,7 +56,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Video": (encode, decode, info, verify, repair, cut, concat, thumb),
+    "Video": (encode, quality_search, decode, info, verify, repair, cut, concat, thumb),
     "Models and measurement": (bench, train, train_plot, export, finetune, doctor),
 }
 for panel, verbs in _PANELS.items():

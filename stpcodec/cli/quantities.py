@@ -15,9 +15,9 @@ def parse_size(text: str) -> float:
     return _parse(text, ("b",), f"--target-size {text}: write it as 25MB, 900kB or 1.5MiB")
 
 
-def parse_rate(text: str) -> float:
-    """Bits a second. Raises UsageError."""
-    return _parse(text, ("bit/s", "bps", "b/s", "bit"), f"--bitrate {text}: write it as 800k or 1.5M (bits a second)")
+def parse_rate(text: str, option: str = "--bitrate") -> float:
+    """Bits a second. Raises UsageError, which names `option`."""
+    return _parse(text, ("bit/s", "bps", "b/s", "bit"), f"{option} {text}: write it as 800k or 1.5M (bits a second)")
 
 
 def _parse(text: str, units: tuple[str, ...], error: str) -> float:

@@ -88,15 +88,20 @@ class ChunkCodec:
             chunk.code(picture)
         return chunk.result()
 
-    def begin(self, frames: Planes, *, quality: int, history: History | None) -> ChunkEncoding:
-        """history None: an intra chunk of one frame; otherwise 1 to `chunk_frames` frames."""
+    def begin(
+        self, frames: Planes, *, quality: int, history: History | None, asked: int | None = None
+    ) -> ChunkEncoding:
+        """history None: an intra chunk of one frame; otherwise 1 to `chunk_frames` frames.
+
+        quality: of the chunk; asked: of the file, None where they are the same.
+        """
         count = len(frames)
         longest = 1 if history is None else self.chunk_frames
         if not 1 <= count <= longest:
             raise ValueError(f"a chunk of {count} frames; this one holds 1 to {longest}")
         if frames.height % PATCH or frames.width % PATCH:
             raise ValueError(f"frames of {frames.width}×{frames.height} are not padded to multiples of {PATCH}")
-        return ChunkEncoding(self, frames.to(self.model.device), quality, history)
+        return ChunkEncoding(self, frames.to(self.model.device), quality, history, asked or quality)
 
     @torch.inference_mode()
     def decode_latents(
@@ -173,6 +178,7 @@ class ChunkEncoding:
     frames: Planes
     quality: int
     history: History | None
+    asked: int
     coded: dict[int, EncodedPicture] = field(default_factory=dict)
     """By position."""
 
@@ -209,12 +215,12 @@ class ChunkEncoding:
     def _encoded(self, picture: Picture) -> EncodedPicture:
         model, tables, count, quality = self.codec.model, self.codec.tables, len(self.frames), self.quality
         if self.history is None:
-            task = PictureTask(self.frames, (), min(100, quality + INTRA_BONUS), quality, None, 0)
+            task = PictureTask(self.frames, (), min(100, quality + INTRA_BONUS), self.asked, None, 0)
             return encode_picture(model.intra, tables, task, None, None)
         before = _like(self.history.anchor)
         if not model.inter.uses_motion:
             still = still_fields(count, self.frames.height, self.frames.width)
-            task = PictureTask(self.frames, (self.history.reference,), quality, quality, before, 0)
+            task = PictureTask(self.frames, (self.history.reference,), quality, self.asked, before, 0)
             return encode_picture(model.inter, tables, task, None, still)
         position = picture.position
         decoded = {0: self.history.reference}
@@ -222,7 +228,7 @@ class ChunkEncoding:
             self.frames[slice(position - 1, position)],
             tuple(decoded[r] if r in decoded else self.coded[r].decoded for r in picture.references),
             max(1, min(100, quality + depth_bonus(count, picture.depth))),
-            quality,
+            self.asked,
             self.coded[picture.guide].latents if picture.depth else before,
             position - 1,
         )

@@ -21,15 +21,20 @@ class Chain:
         self._history: Future[History | None] = Future()
         self._history.set_result(None)
 
-    def add(self, frames: Planes) -> Future[EncodedChunk]:
-        """One chunk: a single frame first, later up to the codec's `chunk_frames`. Errors come with the result."""
+    def add(self, frames: Planes, quality: int | None = None) -> Future[EncodedChunk]:
+        """One chunk: a single frame first, later up to the codec's `chunk_frames`. Errors come with the result.
+
+        quality: None for the file's.
+        """
         result: Future[EncodedChunk] = Future()
         history: Future[History | None] = Future()
         before, self._history = self._history, history
 
         def begin(_: object) -> None:
             try:
-                chunk = self._codec.begin(frames, quality=self._quality, history=before.result())
+                chunk = self._codec.begin(
+                    frames, quality=quality or self._quality, asked=self._quality, history=before.result()
+                )
             except BaseException as error:
                 _fail((history, result), error)
                 return

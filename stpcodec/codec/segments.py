@@ -15,6 +15,7 @@ from stpcodec.codec.chunk import ChunkCodec, EncodedChunk, History
 from stpcodec.codec.parallel import Inline, picture_pool
 from stpcodec.codec.planning import Planner
 from stpcodec.codec.prefetch import prefetched
+from stpcodec.codec.qualities import Qualities
 from stpcodec.codec.samples import to_planes, to_samples
 from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.container import Chunk, Segment, StreamHeader
@@ -29,11 +30,15 @@ LOOKAHEAD_FRAMES = 16
 
 @dataclass(frozen=True)
 class SegmentCodec:
-    """Codes segments of the stream that `header` describes. Holds no state between segments."""
+    """Codes segments of the stream that `header` describes. Holds no state between segments.
+
+    qualities: to encode with; None: all chunks have the header's.
+    """
 
     header: StreamHeader
     codec: ChunkCodec
     device: torch.device
+    qualities: Qualities | None = None
 
     @property
     def tiled(self) -> TiledCodec:
@@ -48,6 +53,10 @@ class SegmentCodec:
             overlap=header.tile_overlap,
             quality=header.quality,
         )
+
+    def quality_of(self, first_frame: int, chunk: int) -> int:
+        """Of chunk number `chunk` of the segment that begins at `first_frame`."""
+        return self.header.quality if self.qualities is None else self.qualities.of_chunk(first_frame, chunk)
 
     def open(self, first_frame: int, pool: Executor | None = None) -> SegmentBuilder:
         """pool: codes the segment's pictures; None codes them in the caller's thread."""
@@ -122,6 +131,7 @@ class SegmentBuilder:
         self._pts: list[int] = []
         self._durations: list[int] = []
         self._planner: Planner | None = None
+        self._begun = 0
 
     @property
     def coded_bytes(self) -> int:
@@ -138,7 +148,9 @@ class SegmentBuilder:
         start = 0
         for length in self._lengths(planes):
             part = self._tiled.windows(planes[slice(start, start + length)])
-            coming = [chain.add(window) for chain, window in zip(self._chains, part, strict=True)]
+            quality = owner.quality_of(self._first_frame, self._begun)
+            coming = [chain.add(window, quality) for chain, window in zip(self._chains, part, strict=True)]
+            self._begun += 1
             self._ahead.append((length, coming))
             start += length
         self._pts += [frame.pts for frame in frames]
