@@ -33,6 +33,13 @@ Bitrate = Annotated[
     str | None,
     typer.Option("--bitrate", metavar="RATE", help="Instead of --quality: nearest to 800k, without the sound."),
 ]
+Roi = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--roi", metavar="X,Y,W,H[,GAIN][@START-END]", show_default=False,
+        help="More bits for this region, less elsewhere; may be given several times. Gain 4 if not said.",
+    ),
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 from stpcodec.cli import console
 from stpcodec.cli.aim import Aim
 from stpcodec.cli.judges import judge_of
+from stpcodec.cli.quantities import parse_region
 from stpcodec.cli.session import Session
 
 if TYPE_CHECKING:  # loads torch
     from stpcodec.codec.comparison import MakeJudge
     from stpcodec.codec.encoder import EncodeReport
     from stpcodec.codec.events import ProgressCallback
+    from stpcodec.codec.farm import Farm
+    from stpcodec.codec.interest import Interest
     from stpcodec.codec.qualities import Qualities
     from stpcodec.codec.targets import TargetReport
 
@@ -39,6 +42,23 @@ class Coding:
     strict: bool = False
     overwrite: bool = False
     verify: bool = False
+    farm: Farm | None = None
+    roi: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for region in self.roi:
+            parse_region(region)  # before torch loads
+
+    @property
+    def interest(self) -> Interest | None:
+        """Loads torch. Raises UsageError."""
+        from stpcodec.codec.interest import GAIN, Interest, Region
+
+        regions = []
+        for text in self.roi:
+            place, gain, start, end = parse_region(text)
+            regions.append(Region(*place, GAIN if gain is None else gain, start, end))
+        return Interest(tuple(regions)) if regions else None
 
     @property
     def is_search(self) -> bool:
@@ -51,18 +71,22 @@ class Coding:
         return {
             "quality": self.quality, "aim": self.aim, "max_bitrate": self.max_bitrate, "model": self.model,
             "model_dir": self.model_dir, "segment_frames": self.segment_frames, "tile": self.tile,
+            "roi": self.roi,
         }  # fmt: skip
 
     def run(self, source: str, target: str, progress: ProgressCallback, *, resume: bool = False) -> dict[str, Any]:
         """Encode, say what came out, and return the facts for a JSON object."""
         if self.is_search:
             return self._search(source, target, progress)
-        done = self._encode(source, target, progress, quality=self.quality, resume=resume)
+        from stpcodec.codec.qualities import Qualities
+
+        qualities = Qualities(self.quality, interest=self.interest)
+        done = self._encode(source, target, progress, quality=qualities, resume=resume)
         _tell(self.session, target, done)
         return _facts(done) | {"quality": console.plain_number(self.quality)}
 
     def _encode(
-        self, source: str, target: str, progress: ProgressCallback, *, quality: float | Qualities,
+        self, source: str, target: str, progress: ProgressCallback, *, quality: Qualities,
         resume: bool = False, overwrite: bool = False, verify: bool = False, judge: MakeJudge | None = None,
         quiet_about: set[str] | None = None,
     ) -> EncodeReport:  # fmt: skip
@@ -90,6 +114,7 @@ class Coding:
             judge=judge,
             tile=self.tile,
             resume=resume,
+            farm=self.farm,
             load=self.session.load,
             progress=progress,
             warn=warn,
@@ -118,6 +143,7 @@ class Coding:
             quality=self.quality,
             ceiling=None if self.max_bitrate is None else Ceiling(self.max_bitrate),
             judge=judge,
+            interest=self.interest,
             model=self.model,
             model_dir=self.model_dir,
             device=self.device,

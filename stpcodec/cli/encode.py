@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stpcodec.cli.aim import Bitrate, TargetPsnr, TargetSize, TargetSsim, TargetVmaf, one_aim
+from stpcodec.cli.aim import Bitrate, Roi, TargetPsnr, TargetSize, TargetSsim, TargetVmaf, one_aim
 from stpcodec.cli.batch import Batch, Rules
 from stpcodec.cli.coding import Coding
 from stpcodec.cli.files import VIDEOS, one_pair, plan_jobs, refuse_shared_stdout
@@ -45,6 +45,8 @@ stpcodec encode in.mp4 out.stp --bitrate 800k --max-bitrate 2M
 
 stpcodec encode in.mp4 out.stp --target-vmaf 93
 
+stpcodec encode in.mp4 out.stp --roi 40,20,64,64,8 --roi 0,0,32,32@2-4.5
+
 stpcodec encode *.mp4 --out-dir coded --skip-existing
 
 stpcodec encode -r videos --out-dir coded --rm
@@ -76,6 +78,7 @@ def encode(
         str | None,
         typer.Option("--max-bitrate", metavar="RATE", help="No second above 2M: its segments get less quality."),
     ] = None,
+    roi: Roi = None,
     model: Annotated[
         str | None,
         typer.Option("--model", metavar="NAME|FILE", help="Model name or weights file; the default is learned."),
@@ -152,6 +155,7 @@ def encode(
         strict=strict,
         overwrite=overwrite,
         verify=verify,
+        roi=tuple(roi or ()),
     )
     if coding.is_search and resume:
         raise UsageError("--resume continues one encode, a target needs several; leave one of them out")

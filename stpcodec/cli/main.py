@@ -25,6 +25,7 @@ import typer
 
 from stpcodec import __version__
 from stpcodec.cli import console
+from stpcodec.cli.batch_command import batch
 from stpcodec.cli.bench import bench
 from stpcodec.cli.concat import concat
 from stpcodec.cli.cut import cut
@@ -56,7 +57,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Video": (encode, quality_search, decode, info, verify, repair, cut, concat, thumb),
+    "Video": (encode, quality_search, batch, decode, info, verify, repair, cut, concat, thumb),
     "Models and measurement": (bench, train, train_plot, export, finetune, doctor),
 }
 for panel, verbs in _PANELS.items():

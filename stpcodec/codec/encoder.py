@@ -19,14 +19,15 @@ from stpcodec.codec.comparison import MakeJudge, Verdict, compare
 from stpcodec.codec.crew import Crew, hired
 from stpcodec.codec.decoder import frames_ahead
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
+from stpcodec.codec.farm import Farm, Segments
 from stpcodec.codec.jobs import Video, planned
 from stpcodec.codec.models import LoadCodec, LoadedCodec, load_codec
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.qualities import Qualities
 from stpcodec.codec.resume import Resumed, copy_segments, skip_done
-from stpcodec.codec.segment_jobs import SegmentJobs, segment_stream
-from stpcodec.codec.segments import SegmentCodec, SegmentStream
+from stpcodec.codec.segment_jobs import segment_stream
+from stpcodec.codec.segments import SegmentCodec
 from stpcodec.codec.sidecars import write_sidecar
 from stpcodec.codec.stream import stream_header
 from stpcodec.codec.tiling import choose_tile
@@ -82,6 +83,7 @@ def encode(
     judge: MakeJudge | None = None,
     tile: int = 0,
     resume: bool = False,
+    farm: Farm | None = None,
     load: LoadCodec | None = None,
     progress: ProgressCallback = ignore_progress,
     warn: Warn = log_warning,
@@ -99,6 +101,7 @@ def encode(
     measure that is reported with it.
     resume: continue what an interrupted encode of the same source with the same options left beside the target, and
     leave the same when interrupted; the file is the one that an uninterrupted run makes.
+    farm: codes the segments instead of processes here; `threads` are then of each of its tasks, 1 by default.
     load: how to get the model; a `CodecCache` loads it once for several files.
 
     Raises:
@@ -113,7 +116,10 @@ def encode(
     with (
         VideoReader(source, strict=strict, warn=warn) as reader,
         OutputFile(target, source=source, overwrite=overwrite, resumable=True, resume=resume) as output,
-        planned(jobs, threads, device=device, video=_video(reader.info, segment_frames)) as plan,
+        planned(
+            jobs if farm is None else 1, threads if farm is None else threads or 1, device=device,
+            video=_video(reader.info, segment_frames),
+        ) as plan,
     ):
         loaded = (load or load_codec)(model, device=device, model_dir=model_dir)
         info, multiple = reader.info, loaded.codec.alignment
@@ -153,9 +159,12 @@ def encode(
         def tick() -> None:
             progress(watch.look(segments, writer))
 
-        with hired(plan.count, Setup(header, model, model_dir, plan.threads, plan.cores, qualities)) as crew:
+        setup = Setup(header, model, model_dir, plan.threads, plan.cores, qualities)
+        with hired(plan.count, setup) as crew:
             with (
-                segment_stream(codec, crew, write, cores=plan.cores, tick=tick) as segments,
+                segment_stream(codec, crew, write, cores=plan.cores, tick=tick)
+                if farm is None
+                else farm.segments(setup, write, tick) as segments,
                 prefetched(skip_done(parts, done, source)) as parts_ahead,
             ):
                 segments.frames, segments.segments = done.frames, done.segments
@@ -211,7 +220,7 @@ class _Watch:
     def elapsed_seconds(self) -> float:
         return time.monotonic() - self._start
 
-    def look(self, segments: SegmentStream | SegmentJobs, writer: StpWriter) -> Progress:
+    def look(self, segments: Segments, writer: StpWriter) -> Progress:
         event = Progress(
             phase="encode",
             frames_done=segments.frames,

@@ -22,15 +22,19 @@ CAUTION = 2.4
 """Errors count this much more than the Lagrangian says when a symbol is made cheaper: a chunk is the reference of
 the next, and its latents are the prior's context. Measured: docs/ablations.md."""
 
+_STEPS_DOWN = 5
+"""Values that `_cheapest` looks at below the rounded one; the last is zero."""
+
 
 def encode_latents(
     coder: SymbolEncoder, transform: Transform, y: Tensor, z: Tensor, previous: Tensor | None, quality: int, *,
-    previous_z: Tensor | None = None, optimise: bool = True,
+    previous_z: Tensor | None = None, optimise: bool = True, places: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Codes z, then y. y ``[1, C, h, w]`` in steps, z ``[1, *hyper_shape]``; previous: sixteenths or None.
     previous_z: int32 ``[*hyper_shape]`` of the chunk before, None when there is no such chunk.
 
-    optimise: quantise for least error + λ·bits; otherwise round.
+    optimise: quantise for least error + λ·bits; otherwise round. places ``[h, w]``: what errors there count, None
+    where all count 1.
 
     Returns the decoded y in sixteenths ``[1, C, h, w]`` on y's device.
     """
@@ -38,12 +42,15 @@ def encode_latents(
     coder.encode(hyper, transform.z_tables, _z_rows(transform.z_tables, hyper.shape, previous_z))
 
     weights = transform.error_weights(quality).to(y.device)[:, None, None].expand(y.shape[1:])
+    choose = _cheaper if places is None else _cheapest
+    if places is not None:
+        weights = weights * places
     bits = torch.from_numpy(transform.y_tables.bits()).to(y.device)
 
     def make(table: np.ndarray, mean: Tensor, coded: Tensor) -> Tensor:
         wanted = y[0][coded] - mean[coded] / SIXTEENTHS
         index = torch.from_numpy(table).to(y.device).long()
-        symbols = _cheaper(wanted, weights[coded], bits, index) if optimise else wanted.round()
+        symbols = choose(wanted, weights[coded], bits, index) if optimise else wanted.round()
         symbols = symbols.clamp(-LARGEST_SYMBOL, LARGEST_SYMBOL)
         coder.encode(symbols.to("cpu", torch.int32).numpy(), transform.y_tables, table)
         return symbols
@@ -66,6 +73,28 @@ def _cheaper(wanted: Tensor, weights: Tensor, bits: Tensor, index: Tensor) -> Te
     lost = CAUTION * w * ((x - smaller).square() - (x - s).square())
     rounded[doubtful] = torch.where(saved > lost, smaller, s)
     return rounded
+
+
+def _cheapest(wanted: Tensor, weights: Tensor, bits: Tensor, index: Tensor) -> Tensor:
+    """As `_cheaper`, with every value down to zero: where errors count little, more than one step is not worth it."""
+    best = wanted.round()
+    largest = (bits.shape[1] - 2) // 2
+    sign = torch.sign(best)
+    start = best.abs().clamp(max=largest)
+    doubtful = (best != 0) & (best.abs() <= largest)
+
+    def cost(symbols: Tensor) -> Tensor:
+        return CAUTION * weights * (wanted - symbols).square() + bits[index, symbols.long() + largest]
+
+    least = cost(sign * start)
+    for less in range(1, _STEPS_DOWN + 1):
+        other = sign * (start - less).clamp(min=0)
+        if less == _STEPS_DOWN:
+            other = torch.zeros_like(best)
+        price = cost(other)
+        better = doubtful & (price < least)
+        best, least = torch.where(better, other, best), torch.where(better, price, least)
+    return best
 
 
 def decode_latents(

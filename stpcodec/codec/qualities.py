@@ -9,9 +9,11 @@ It follows from a chunk's place alone, so segments may be coded in any order and
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stpcodec.codec.interest import Interest
 from stpcodec.errors import UsageError
 
 LOWEST, HIGHEST = 1, 100
@@ -22,10 +24,12 @@ _PARTS = 100  # of a whole quality
 
 @dataclass(frozen=True)
 class Qualities:
-    """value: 1 to 100, to two decimals. most: of the segments that begin at these frames; each 1 to 100."""
+    """value: 1 to 100, to two decimals. most: of the segments that begin at these frames; each 1 to 100. interest:
+    regions with more and less than that, None for none."""
 
     value: float
     most: Mapping[int, float] = field(default_factory=dict)
+    interest: Interest | None = None
 
     def __post_init__(self) -> None:
         for value in (self.value, *self.most.values()):
@@ -57,6 +61,8 @@ class Qualities:
         parts = [f"quality {tidy(self.value)}"] if self.value != self.of_file else []
         if self.most:
             parts.append(f"less in {len(self.most)} segments")
+        if self.interest is not None:
+            parts.append(f"regions {zlib.crc32(repr(self.interest).encode()):08x}")
         return "; ".join(parts)
 
 

@@ -57,11 +57,11 @@ class Sample:
         return 2 * sum(len(chunk) for piece in self.pieces for chunk in piece) >= self.frames
 
     def trial(
-        self, header: StreamHeader, loaded: LoadedCodec, quality: float, judge: MakeJudge | None = None
+        self, header: StreamHeader, loaded: LoadedCodec, qualities: Qualities, judge: MakeJudge | None = None
     ) -> Trial:
-        """Code the pieces with `quality`, and decode them again."""
+        """Code the pieces with `qualities`, each as a first segment, and decode them again."""
         with closing(judge(header)) if judge else nullcontext() as judging:
-            return self._trial(header, loaded, Qualities(quality), judging)
+            return self._trial(header, loaded, qualities, judging)
 
     def _trial(self, header: StreamHeader, loaded: LoadedCodec, qualities: Qualities, judge: Judge | None) -> Trial:
         codec = SegmentCodec(replace(header, quality=qualities.of_file), loaded.codec, loaded.device, qualities)

@@ -19,6 +19,7 @@ from stpcodec.codec.comparison import MakeJudge
 from stpcodec.codec.encoder import EncodeReport
 from stpcodec.codec.events import ProgressCallback, ignore_progress
 from stpcodec.codec.goals import Goal, Kind
+from stpcodec.codec.interest import Interest
 from stpcodec.codec.models import LoadCodec, LoadedCodec, load_codec, thread_limit
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.qualities import LOWEST, Qualities, tidy
@@ -72,6 +73,7 @@ def encode_to(
     quality: float = 50,
     ceiling: Ceiling | None = None,
     judge: MakeJudge | None = None,
+    interest: Interest | None = None,
     model: str | None = None,
     model_dir: str | Path | None = None,
     device: str = "auto",
@@ -86,7 +88,7 @@ def encode_to(
     """Encode with the quality that comes to `goal`. The options are those that `encode_at` encodes with.
 
     goal None: with `quality`, which only `ceiling` lowers. judge: of a goal that is neither bytes nor PSNR; the same
-    that `encode_at` measures with.
+    that `encode_at` measures with. interest: regions that get more of the bits.
 
     Raises:
         TargetUnreachable: naming the nearest that can be reached. As `encode` besides; nothing new stands under the
@@ -99,7 +101,7 @@ def encode_to(
         if output.path is None or not output.is_regular:
             raise UsageError(f"{target}: is no regular file; a target needs one")
         if goal is None:
-            attempts = _Attempts(None, output, None, encode_at, start=quality)
+            attempts = _Attempts(None, output, None, encode_at, quality, interest)
             trials, sidecar_bytes = 0, 0
         else:
             sidecar_bytes = _sidecar_bytes(goal, source, output)
@@ -114,10 +116,10 @@ def encode_to(
                 search = Search(goal_of_video, _TRIAL_STEP)
                 if not sample.is_everything:
                     header = _header(source, loaded, segment_frames=segment_frames, tile=tile, strict=strict)
-                    _try(search, sample, header, loaded, judge, _TRIALS)
+                    _try(search, sample, header, loaded, judge, interest, _TRIALS)
             trials = len(search.known)
             start = Search(goal_of_video, known=search.known).guess()
-            attempts = _Attempts(goal_of_video, output, sample, encode_at, start=start, slope=search.slope())
+            attempts = _Attempts(goal_of_video, output, sample, encode_at, start, interest, search.slope())
         best = attempts.run(ceiling, str(source))
         return TargetReport(
             best.report, best.qualities.value, goal, None if goal is None else best.value + sidecar_bytes, trials,
@@ -139,6 +141,7 @@ def search_quality(
     source: str | Path,
     *,
     judge: MakeJudge | None = None,
+    interest: Interest | None = None,
     model: str | None = None,
     model_dir: str | Path | None = None,
     device: str = "auto",
@@ -164,7 +167,7 @@ def search_quality(
         )  # fmt: skip
         header = _header(source, loaded, segment_frames=segment_frames, tile=tile, strict=strict)
         search = Search(goal)
-        _try(search, sample, header, loaded, judge, _SEARCH_TRIALS)
+        _try(search, sample, header, loaded, judge, interest, _SEARCH_TRIALS)
     best = search.best()
     _require(search, str(source), 0)
     return Found(best, search.known[best], len(search.known))
@@ -188,6 +191,7 @@ class _Attempts:
     sample: Sample | None
     encode_at: EncodeAt
     start: float
+    interest: Interest | None = None
     slope: float | None = None
     encodes: int = 0
     peak_bits: float | None = None
@@ -216,7 +220,7 @@ class _Attempts:
     def _nearest(self, most: Mapping[int, float], name: str) -> _Attempt:
         """Of the encodes with these limits the one that comes nearest to the goal. Raises TargetUnreachable."""
         if self.goal is None:
-            return self._encode(Qualities(self.start, most), keep=lambda _: True)
+            return self._encode(Qualities(self.start, most, self.interest), keep=lambda _: True)
         search, tried = Search(self.goal), dict[float, _Attempt]()
         quality, slope = self.start, self.slope
 
@@ -225,7 +229,7 @@ class _Attempts:
             return search.best() == quality
 
         while True:
-            tried[quality] = self._encode(Qualities(quality, most), keep=keep)
+            tried[quality] = self._encode(Qualities(quality, most, self.interest), keep=keep)
             if len(search.known) > 1 or slope is None:
                 slope = search.slope()
             if len(tried) == _ENCODES or search.settled(slope):
@@ -285,14 +289,16 @@ def _header(source: str | Path, loaded: LoadedCodec, *, segment_frames: int, til
 
 
 def _try(
-    search: Search, sample: Sample, header: StreamHeader, loaded: LoadedCodec, judge: MakeJudge | None, most: int
-) -> None:
+    search: Search, sample: Sample, header: StreamHeader, loaded: LoadedCodec, judge: MakeJudge | None,
+    interest: Interest | None, most: int,
+) -> None:  # fmt: skip
     """A few trials, each where the ones before say."""
     while len(search.known) < most:
         quality = search.guess()
         if quality in search.known or (search.known and search.goal.is_near(search.known[search.best()])):
             return
-        search.add(quality, _estimate(search.goal, sample, sample.trial(header, loaded, quality, judge)))
+        trial = sample.trial(header, loaded, Qualities(quality, interest=interest), judge)
+        search.add(quality, _estimate(search.goal, sample, trial))
 
 
 def _estimate(goal: Goal, sample: Sample, trial: Trial) -> float:

@@ -90,8 +90,10 @@ class LearnedTransform:
         with self._autocast(packed.device):
             y = self.network.analyse(packed, self._quality(quality, packed), context)
         # Outside autocast: a float analysis, but its rounding must not depend on more than it has to.
-        z = self.network.hyper_analyse(y).round().clamp(-LARGEST_HYPER, LARGEST_HYPER)
-        return y, z
+        return y, self.hyper(y)
+
+    def hyper(self, y: Tensor) -> Tensor:
+        return self.network.hyper_analyse(y).round().clamp(-LARGEST_HYPER, LARGEST_HYPER)
 
     def synthesise(self, y: Tensor, quality: int, context: Context | None) -> Planes:
         with self._autocast(y.device):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stpcodec.cli.quantities import parse_rate, parse_size
+from stpcodec.cli.quantities import parse_rate, parse_region, parse_size
 from stpcodec.errors import UsageError
 from tests.cli.conftest import Run
 from tests.codec.clips import pictures, write_video
@@ -131,3 +131,14 @@ def test_a_search_prints_the_command(clip: Path, run: Run) -> None:
     assert outcome.out.startswith(f"stpcodec encode {clip} {clip.with_suffix('.stp')} --quality ")
     assert run("quality-search", clip, "--model", "dct", "--target-psnr", "90").code == 5
     assert run("quality-search", clip, "--model", "dct").code == 2
+
+
+def test_regions_as_people_write_them(clip: Path, tmp_path: Path, run: Run) -> None:
+    assert parse_region("1,2,30,40,8@2-4.5") == ((1, 2, 30, 40), 8, 2, 4.5)
+    assert parse_region("1,2,30,40@3-") == ((1, 2, 30, 40), None, 3, float("inf"))
+    for wrong in ("1,2,3", "1,2,3,4,5,6", "a,2,3,4", "1,2,3,4@", "1,2,3,4@5", "1,2,3,4@b-c"):
+        with pytest.raises(UsageError):
+            parse_region(wrong)
+    outcome = run("encode", clip, tmp_path / "x.stp", "--model", "dct", "--roi", "0,0,32,32,100")
+    assert outcome.code == 2
+    assert run("encode", clip, tmp_path / "x.stp", "--model", "dct", "--roi", "0,0,32,32,8@0-0.2", "-q").code == 0

@@ -18,7 +18,7 @@ from tests.codec.damage import flip_segment
 
 ROOT = Path(__file__).resolve().parents[2]
 # These take minutes, a GPU or other codecs; tests of their own call them with small numbers.
-ELSEWHERE = {"finetune", "train", "train-plot", "export", "bench", "doctor"}
+ELSEWHERE = {"finetune", "train", "train-plot", "export", "bench", "doctor", "batch"}
 # Would write into the user's shell, or is only a form.
 NO_COMMANDS = ("stpcodec COMMAND", "stpcodec --")
 
@@ -71,7 +71,8 @@ def test_command(line: str, prepared: Path, tmp_path: Path, run: Run, monkeypatc
     folder = tmp_path / "here"
     shutil.copytree(prepared, folder)
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("STPCODEC_ENCODE_MODEL", "dct")
+    for verb in ("ENCODE", "QUALITY_SEARCH"):
+        monkeypatch.setenv(f"STPCODEC_{verb}_MODEL", "dct")
     command, _, reader = line.partition(" | ")
     words = expanded(command, folder)
     if "mkv" in command and "in.mkv" in words:
@@ -93,4 +94,4 @@ def test_command(line: str, prepared: Path, tmp_path: Path, run: Run, monkeypatc
 
 def test_there_are_commands_to_run() -> None:
     verbs = {line.split()[1] for line in documented()}
-    assert verbs == {"encode", "decode", "info", "verify", "repair", "cut", "concat", "thumb"}
+    assert verbs == {"encode", "quality-search", "decode", "info", "verify", "repair", "cut", "concat", "thumb"}

@@ -98,7 +98,8 @@ class FakeChunkCodec:
     alignment = 16
 
     def begin(
-        self, frames: Planes, *, quality: int, history: FakeHistory | None, asked: int | None = None
+        self, frames: Planes, *, quality: int, history: FakeHistory | None, asked: int | None = None,
+        weights: torch.Tensor | None = None,
     ) -> FakeEncoding:
         return FakeEncoding(self, frames, quality, history)
 
