@@ -128,7 +128,8 @@ def transcript(folder: Path) -> str:
     videos.mkdir()
     said = make_videos(videos)
     shell = Shell(folder)
-    shell.run(ENCODE, kill_behind=KILLED_BEHIND)
+    if shell.run(ENCODE, kill_behind=KILLED_BEHIND) != -signal.SIGKILL:
+        raise SystemExit("the first run ended before it was to be killed")
     left = sorted(str(path.relative_to(folder / "coded")) for path in (folder / "coded").rglob("*") if path.is_file())
     killed, shell.lines = shell.lines, []
     first_code = shell.run(ENCODE)
