@@ -12,6 +12,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -126,13 +127,15 @@ def tab(folder: Path) -> Iterator[Tab]:
     process = subprocess.Popen(
         [program, *options, "--remote-debugging-pipe", f"--user-data-dir={folder}", "about:blank"],
         preexec_fn=connect, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )  # fmt: skip
     os.close(theirs_in)
     os.close(theirs_out)
     try:
         yield Tab(ours_out, ours_in)
     finally:
-        process.terminate()
+        # Debian's program is a shell script: what it starts would outlive it.
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait(30)
         os.close(ours_in)
         os.close(ours_out)

@@ -1,9 +1,9 @@
-"""What `encode` is asked to come to instead of a quality."""
+"""What `encode` and `quality-search` are asked to come to instead of a quality."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,43 +11,77 @@ from stpcodec.cli.quantities import parse_rate, parse_size
 from stpcodec.errors import UsageError
 
 if TYPE_CHECKING:  # loads torch
-    from stpcodec.codec.targets import Goal
+    from stpcodec.codec.goals import Goal
+
+TargetPsnr = Annotated[
+    float | None,
+    typer.Option("--target-psnr", metavar="DB", help="Instead of --quality: the lowest for this PSNR (6:1:1)."),
+]
+TargetSsim = Annotated[
+    float | None,
+    typer.Option("--target-ssim", metavar="0..1", help="The lowest for this MS-SSIM of luma; needs the extra bench."),
+]
+TargetVmaf = Annotated[
+    float | None,
+    typer.Option("--target-vmaf", metavar="0..100", help="The lowest for this VMAF; needs the extra bench."),
+]
+TargetSize = Annotated[
+    str | None,
+    typer.Option("--target-size", metavar="SIZE", help="Instead of --quality: the highest that fits into 25MB."),
+]
+Bitrate = Annotated[
+    str | None,
+    typer.Option("--bitrate", metavar="RATE", help="Instead of --quality: nearest to 800k, without the sound."),
+]
+Roi = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--roi", metavar="X,Y,W,H[,GAIN][@START-END]", show_default=False,
+        help="More bits for this region, less elsewhere; may be given several times. Gain 4 if not said.",
+    ),
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Aim:
-    """kind: "psnr", "size" or "bitrate"; value: in dB, bytes, bits a second."""
+    """kind: of `Goal`; value: in dB, bytes, bits a second, as MS-SSIM or VMAF count."""
 
     kind: str
     value: float
 
     def goal(self) -> Goal:
-        from stpcodec.codec.targets import Goal, Kind
+        from stpcodec.codec.goals import Goal, Kind
 
         return Goal(Kind(self.kind), self.value)
 
 
 def one_aim(
-    context: typer.Context, *, psnr_db: float | None, size: str | None, bitrate: str | None
-) -> Aim | None:
+    context: typer.Context, *, psnr_db: float | None = None, ssim: float | None = None, vmaf: float | None = None,
+    size: str | None = None, bitrate: str | None = None,
+) -> Aim | None:  # fmt: skip
     """The one aim of a command line, or None. Raises UsageError for several, and beside --quality."""
-    given = {"target_psnr": psnr_db, "target_size": size, "bitrate": bitrate, "quality": True}
+    given = {
+        "target_psnr": psnr_db, "target_ssim": ssim, "target_vmaf": vmaf, "target_size": size, "bitrate": bitrate,
+    }  # fmt: skip
     chosen = [name for name, value in given.items() if value is not None]
-    commanded = [name for name in chosen if _is_commanded(context, name)]
-    if len(commanded) > 1 or (not commanded and len(chosen) > 2):
-        names = " and ".join(f"--{name.replace('_', '-')}" for name in commanded or chosen[:-1])
+    commanded = [name for name in (*chosen, "quality") if _is_commanded(context, name)]
+    if len(commanded) > 1 or (not commanded and len(chosen) > 1):
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in commanded or chosen)
         raise UsageError(f"{names}: only one of them can be had at a time")
     if commanded:  # defaults from a file or the environment give way
-        psnr_db = psnr_db if commanded == ["target_psnr"] else None
-        size = size if commanded == ["target_size"] else None
-        bitrate = bitrate if commanded == ["bitrate"] else None
-    if psnr_db is not None:
-        if not 0 < psnr_db < 100:
-            raise UsageError(f"--target-psnr {psnr_db}: must be above 0 and below 100 dB")
-        return Aim("psnr", psnr_db)
-    if size is not None:
-        return Aim("size", parse_size(size))
-    return None if bitrate is None else Aim("bitrate", parse_rate(bitrate))
+        chosen = [name for name in chosen if name in commanded]
+    if not chosen:
+        return None
+    (name,) = chosen
+    value = given[name]
+    if name in ("target_size", "bitrate"):
+        assert isinstance(value, str)
+        return Aim("size", parse_size(value)) if name == "target_size" else Aim("bitrate", parse_rate(value))
+    assert isinstance(value, float | int)
+    most, unit = {"target_psnr": (100, " dB"), "target_ssim": (1, ""), "target_vmaf": (100, "")}[name]
+    if not 0 < value < most:
+        raise UsageError(f"--{name.replace('_', '-')} {value}: must be above 0 and below {most}{unit}")
+    return Aim(name.removeprefix("target_"), value)
 
 
 def _is_commanded(context: typer.Context, parameter: str) -> bool:

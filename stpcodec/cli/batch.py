@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from stpcodec.codec.output import OutputClosed, check_source, check_target, outp
 from stpcodec.codec.partial import remove_twin
 from stpcodec.errors import StpError, UsageError
 
+_LOOK_SECONDS = 0.2  # how often a waiting batch looks up for signals
 _LISTED = 20  # failures that are named again at the end
 
 
@@ -47,27 +50,24 @@ class Batch:
     failures: list[tuple[Job, str, int]] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=lambda: {"bytes_read": 0, "bytes_written": 0, "frames": 0})
 
-    def run(self, jobs: Sequence[Job], work: Callable[[Job], dict[str, Any]]) -> None:
+    def run(self, jobs: Sequence[Job], work: Callable[[Job], dict[str, Any]], *, at_once: int = 1) -> None:
         """`work` does one job, says what it did, and returns the facts for its JSON object.
 
+        at_once: more than 1 calls it from as many threads; the journal and all counting stay in this one.
         Raises SomeFailed at the end if it raised anything.
         """
         taken: dict[Path, Path] = {}
         try:
-            for number, job in enumerate(jobs, 1):
-                self.session.guard.check()
-                try:
-                    self._one(job, f"[{number}/{len(jobs)}]", taken, work)
-                except OutputClosed:  # nobody reads what would be said of the others
-                    raise
-                except StpError as error:
-                    self._fail(job, str(error), error.exit_code)
-                except OSError as error:
-                    self._fail(job, str(output_error(job.target or job.source, error)), 5)
-                except Exception as error:
-                    if self.session.debug:
-                        raise
-                    self._fail(job, f"{job.source}: internal error: {type(error).__name__}: {error}", 1)
+            with _workers(at_once) as start:
+                running: dict[Future[dict[str, Any]], tuple[Job, int]] = {}
+                for number, job in enumerate(jobs, 1):
+                    self.session.guard.check()
+                    self._collect(running, most=at_once - 1)
+                    with self._failing(job):
+                        size = self._admit(job, f"[{number}/{len(jobs)}]", taken)
+                        if size is not None:
+                            running[start(work, job)] = (job, size)
+                self._collect(running, most=0)
         except OutputClosed:
             raise
         except BaseException:
@@ -77,7 +77,38 @@ class Batch:
             raise
         self._end(jobs)
 
-    def _one(self, job: Job, place: str, taken: dict[Path, Path], work: Callable[[Job], dict[str, Any]]) -> None:
+    def _collect(self, running: dict[Future[dict[str, Any]], tuple[Job, int]], *, most: int) -> None:
+        """Take in what is done, and wait until at most so many are not."""
+        while running:
+            done = [future for future in running if future.done()]
+            if not done and len(running) <= most:
+                return
+            for future in done:
+                job, size = running.pop(future)
+                with self._failing(job):
+                    self._conclude(job, size, future.result())
+            if not done:
+                wait(running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+                self.session.guard.check()
+
+    @contextmanager
+    def _failing(self, job: Job) -> Iterator[None]:
+        """What goes wrong inside is this job's failure, and the others go on."""
+        try:
+            yield
+        except OutputClosed:  # nobody reads what would be said of the others
+            raise
+        except StpError as error:
+            self._fail(job, str(error), error.exit_code)
+        except OSError as error:
+            self._fail(job, str(output_error(job.target or job.source, error)), 5)
+        except Exception as error:
+            if self.session.debug:
+                raise
+            self._fail(job, f"{job.source}: internal error: {type(error).__name__}: {error}", 1)
+
+    def _admit(self, job: Job, place: str, taken: dict[Path, Path]) -> int | None:
+        """Bytes of the source if the job is to be done, else None."""
         report = self.session.report
         if job.target is not None and (first := taken.setdefault(job.target, job.source)) != job.source:
             raise UsageError(
@@ -88,19 +119,20 @@ class Batch:
             self.skipped += 1
             report.say(f"{place} {job.source}: skipped, {reason}")
             self._emit(job, "skipped", {"reason": reason})
-            return
+            return None
         if self.rules.dry_run:
             _check(job, self.rules)
             report.say(f"{place} {job.source}: would be {self.past}" + (f" to {job.target}" if job.target else ""))
             self._emit(job, "planned", {})
-            return
+            return None
         if job.target is not None:
             _make_folder(job.target.parent)
         _check(job, self.rules)
         if self.journal is not None:
             self.journal.begin(job)
-        size = job.source.stat().st_size if job.source.is_file() else 0
-        facts = work(job)
+        return job.source.stat().st_size if job.source.is_file() else 0
+
+    def _conclude(self, job: Job, size: int, facts: dict[str, Any]) -> None:
         if self.journal is not None:
             self.journal.finish(job)
         self.done += 1
@@ -153,6 +185,28 @@ class Batch:
         raise SomeFailed(
             f"{len(self.failures)} of {len(jobs)} files failed: {names}{more}", exit_code=self.failures[0][2]
         )
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[Callable[..., Future[Any]]]:
+    """A function that starts another: at once in this thread, or in one of `count`."""
+    if count > 1:
+        pool = ThreadPoolExecutor(count, "stpcodec-file")
+        try:
+            yield pool.submit
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return
+
+    def call(work: Callable[[Job], Any], job: Job) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work(job))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    yield call
 
 
 def _check(job: Job, rules: Rules) -> None:

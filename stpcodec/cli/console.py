@@ -31,6 +31,12 @@ def warning(message: str) -> None:
     say(f"stpcodec: warning: {one_line(message)}")
 
 
+def plain_number(value: float) -> float:
+    """52 for 52.0, 52.4 for 52.40000001: of two decimals, as one writes it."""
+    rounded = round(value, 2)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
 def size_text(size_bytes: float) -> str:
     for unit in ("B", "kB", "MB", "GB"):
         if size_bytes < 1000 or unit == "GB":

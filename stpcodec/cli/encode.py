@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from stpcodec.cli import console
-from stpcodec.cli.aim import Aim, one_aim
+from stpcodec.cli.aim import Bitrate, Roi, TargetPsnr, TargetSize, TargetSsim, TargetVmaf, one_aim
 from stpcodec.cli.batch import Batch, Rules
+from stpcodec.cli.coding import Coding
 from stpcodec.cli.files import VIDEOS, one_pair, plan_jobs, refuse_shared_stdout
 from stpcodec.cli.journal import Job, Journal
+from stpcodec.cli.quantities import parse_rate
 from stpcodec.cli.session import (
     Device,
     DryRun,
@@ -33,11 +33,6 @@ from stpcodec.cli.session import (
 from stpcodec.codec.output import STANDARD_STREAM, check_target
 from stpcodec.errors import OutputError, UsageError
 
-if TYPE_CHECKING:
-    from stpcodec.codec.encoder import EncodeReport
-    from stpcodec.codec.events import ProgressCallback
-    from stpcodec.video.frames import Warn
-
 EXAMPLES = """Examples:
 
 stpcodec encode in.mp4 out.stp
@@ -46,7 +41,11 @@ stpcodec encode in.mkv out.stp --quality 70 --verify
 
 stpcodec encode in.mp4 out.stp --target-size 25MB
 
-stpcodec encode in.mp4 out.stp --bitrate 800k
+stpcodec encode in.mp4 out.stp --bitrate 800k --max-bitrate 2M
+
+stpcodec encode in.mp4 out.stp --target-vmaf 93
+
+stpcodec encode in.mp4 out.stp --roi 40,20,64,64,8 --roi 0,0,32,32@2-4.5
 
 stpcodec encode *.mp4 --out-dir coded --skip-existing
 
@@ -66,19 +65,20 @@ def encode(
             show_default=False,
         ),
     ],
-    quality: Annotated[int, typer.Option("--quality", min=1, max=100, help="Higher is better and larger.")] = 50,
-    target_psnr: Annotated[
-        float | None,
-        typer.Option("--target-psnr", metavar="DB", help="Instead of --quality: the lowest for this PSNR (6:1:1)."),
-    ] = None,
-    target_size: Annotated[
+    quality: Annotated[
+        float,
+        typer.Option("--quality", min=1, max=100, help="Higher is better and larger; 52.4 mixes 52 and 53."),
+    ] = 50,
+    target_psnr: TargetPsnr = None,
+    target_ssim: TargetSsim = None,
+    target_vmaf: TargetVmaf = None,
+    target_size: TargetSize = None,
+    bitrate: Bitrate = None,
+    max_bitrate: Annotated[
         str | None,
-        typer.Option("--target-size", metavar="SIZE", help="Instead of --quality: the highest that fits into 25MB."),
+        typer.Option("--max-bitrate", metavar="RATE", help="No second above 2M: its segments get less quality."),
     ] = None,
-    bitrate: Annotated[
-        str | None,
-        typer.Option("--bitrate", metavar="RATE", help="Instead of --quality: nearest to 800k, without the sound."),
-    ] = None,
+    roi: Roi = None,
     model: Annotated[
         str | None,
         typer.Option("--model", metavar="NAME|FILE", help="Model name or weights file; the default is learned."),
@@ -138,87 +138,27 @@ def encode(
     session: Session = context.obj
     report = session.report
     rules = Rules(skip_existing=skip_existing, overwrite=overwrite, dry_run=dry_run)
-
-    aim = one_aim(context, psnr_db=target_psnr, size=target_size, bitrate=bitrate)
-    if aim is not None and resume:
+    coding = Coding(
+        session,
+        quality=quality,
+        aim=one_aim(
+            context, psnr_db=target_psnr, ssim=target_ssim, vmaf=target_vmaf, size=target_size, bitrate=bitrate
+        ),
+        max_bitrate=None if max_bitrate is None else parse_rate(max_bitrate, "--max-bitrate"),
+        model=model,
+        model_dir=model_dir,
+        device=device,
+        segment_frames=segment_frames,
+        threads=threads,
+        jobs=jobs,
+        tile=tile,
+        strict=strict,
+        overwrite=overwrite,
+        verify=verify,
+        roi=tuple(roi or ()),
+    )
+    if coding.is_search and resume:
         raise UsageError("--resume continues one encode, a target needs several; leave one of them out")
-
-    def code(
-        source: str,
-        target: str,
-        progress: ProgressCallback,
-        *,
-        quality: int = quality,
-        overwrite: bool = overwrite,
-        resume: bool = resume,
-        verify: bool = verify,
-        warn: Warn = report.warning,
-    ) -> EncodeReport:
-        from stpcodec.codec import encoder
-
-        return encoder.encode(
-            source,
-            target,
-            quality=quality,
-            model=model,
-            model_dir=model_dir,
-            device=device,
-            segment_frames=segment_frames,
-            threads=threads,
-            jobs=jobs,
-            overwrite=overwrite,
-            strict=strict,
-            verify=verify,
-            tile=tile,
-            resume=resume,
-            load=session.load,
-            progress=progress,
-            warn=warn,
-        )
-
-    def code_to(aim: Aim, source: str, target: str, progress: ProgressCallback) -> dict[str, Any]:
-        from stpcodec.codec.targets import encode_to
-
-        said: set[str] = set()
-
-        def warn_once(message: str) -> None:
-            if message not in said:
-                said.add(message)
-                report.warning(message)
-
-        def encode_at(path: Path, quality: int, measure: bool) -> EncodeReport:
-            report.detail(f"{source}: trying quality {quality}")
-            return code(
-                source, str(path), progress, quality=quality, overwrite=True, resume=False, verify=verify or measure,
-                warn=warn_once,
-            )  # fmt: skip
-
-        done = encode_to(
-            aim.goal(),
-            source,
-            target,
-            encode_at,
-            model=model,
-            model_dir=model_dir,
-            device=device,
-            segment_frames=segment_frames,
-            threads=threads,
-            tile=tile,
-            strict=strict,
-            overwrite=overwrite,
-            load=session.load,
-            progress=progress,
-        )
-        _tell(session, target, done.encode)
-        report.say(
-            f"{target}: quality {done.quality} comes to {done.goal.text(done.reached)}, "
-            f"{done.goal.deviation_text(done.reached)} of the target; {done.encodes} encodes, {done.trials} trials"
-        )
-        goal = {
-            "kind": str(done.goal.kind), "asked": done.goal.value, "reached": done.reached,
-            "deviation": round(done.deviation, 6), "encodes": done.encodes, "trials": done.trials,
-        }  # fmt: skip
-        return _facts(done.encode) | {"quality": done.quality, "goal": goal}
 
     def check(target: str) -> None:
         from stpcodec.codec.verify import verify
@@ -235,13 +175,7 @@ def encode(
         before = _identity(source) if remove else None
         warnings = report.warnings
         with report.progress(session.guard, source=source) as progress:
-            if aim is not None:
-                facts = code_to(aim, source, target, progress)
-            else:
-                done = code(source, target, progress, resume=resume)
-                facts = _facts(done) | {"quality": quality}
-        if aim is None:
-            _tell(session, target, done)
+            facts = coding.run(source, target, progress, resume=resume)
         if remove:
             if report.warnings == warnings:
                 check(target)
@@ -267,11 +201,7 @@ def encode(
         report.emit("file", source=source, target=target, status="done", **work(source, target, resume=resume))
         return
     folder, files = plan_jobs(paths, out_dir=out_dir, recursive=recursive, suffixes=VIDEOS, target_suffix=".stp")
-    options = {
-        "quality": quality, "aim": aim, "model": model, "model_dir": model_dir, "segment_frames": segment_frames,
-        "tile": tile,
-    }  # fmt: skip
-    batch = Batch(session, "encoded", rules, Journal(folder, options))
+    batch = Batch(session, "encoded", rules, Journal(folder, coding.decisive))
 
     def job_work(job: Job) -> dict[str, Any]:
         from stpcodec.codec.partial import has_leftover
@@ -280,24 +210,6 @@ def encode(
         return work(str(job.source), str(job.target), resume=resume or has_leftover(job.target))
 
     batch.run(files, job_work)
-
-
-def _tell(session: Session, target: str, done: EncodeReport) -> None:
-    session.report.say(
-        f"{target}: {done.frames} frames, {console.size_text(done.bytes_written)}, "
-        f"{done.bits_per_pixel:.4f} bits per pixel, {done.frames_per_second:.1f} fps"
-    )
-    if done.psnr_db is not None:
-        planes = ", ".join(f"{plane} {value:.2f}" for plane, value in done.psnr_db.items())
-        session.report.say(f"{target}: verified, PSNR in dB: {planes}")
-    session.report.detail(
-        f"{target}: model {done.model} on {done.device}, {done.segments} segments, {done.jobs} jobs, "
-        f"{console.size_text(done.sidecar_bytes)} of other streams"
-    )
-
-
-def _facts(done: EncodeReport) -> dict[str, Any]:
-    return dataclasses.asdict(done) | {"frames_per_second": round(done.frames_per_second, 3)}
 
 
 def _identity(path: str) -> tuple[int, int, int]:

@@ -25,6 +25,7 @@ import typer
 
 from stpcodec import __version__
 from stpcodec.cli import console
+from stpcodec.cli.batch_command import batch
 from stpcodec.cli.bench import bench
 from stpcodec.cli.compare import compare
 from stpcodec.cli.concat import concat
@@ -35,6 +36,7 @@ from stpcodec.cli.encode import encode
 from stpcodec.cli.export import export
 from stpcodec.cli.finetune import finetune
 from stpcodec.cli.info import info
+from stpcodec.cli.quality_search import quality_search
 from stpcodec.cli.repair import repair
 from stpcodec.cli.session import Session
 from stpcodec.cli.settings import default_map
@@ -57,7 +59,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Video": (encode, decode, info, verify, repair, cut, concat, thumb, compare),
+    "Video": (encode, quality_search, batch, decode, info, verify, repair, cut, concat, thumb, compare),
     "Models and measurement": (bench, train, train_plot, export, finetune, doctor),
 }
 for panel, verbs in PANELS.items():

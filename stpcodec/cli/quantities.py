@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from stpcodec.errors import UsageError
 
+_SPAN = re.compile(r"(\d+(?:\.\d+)?|\.\d+)?-(\d+(?:\.\d+)?|\.\d+)?")
 _FORM = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([A-Za-z/]*)")
 _PREFIX = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
@@ -15,9 +17,26 @@ def parse_size(text: str) -> float:
     return _parse(text, ("b",), f"--target-size {text}: write it as 25MB, 900kB or 1.5MiB")
 
 
-def parse_rate(text: str) -> float:
-    """Bits a second. Raises UsageError."""
-    return _parse(text, ("bit/s", "bps", "b/s", "bit"), f"--bitrate {text}: write it as 800k or 1.5M (bits a second)")
+def parse_rate(text: str, option: str = "--bitrate") -> float:
+    """Bits a second. Raises UsageError, which names `option`."""
+    return _parse(text, ("bit/s", "bps", "b/s", "bit"), f"{option} {text}: write it as 800k or 1.5M (bits a second)")
+
+
+def parse_region(text: str) -> tuple[tuple[int, int, int, int], float | None, float, float]:
+    """`x,y,w,h[,gain][@start-end]` as (place, gain, start and end in seconds). Raises UsageError."""
+    error = UsageError(f"--roi {text}: write it as x,y,w,h or x,y,w,h,gain, and @2-7.5 behind it for a time")
+    place, at, span = text.partition("@")
+    words = place.split(",")
+    match = _SPAN.fullmatch(span) if at else None
+    if len(words) not in (4, 5) or (at and match is None):
+        raise error
+    try:
+        x, y, width, height = (int(word) for word in words[:4])
+        gain = float(words[4]) if len(words) == 5 else None
+    except ValueError:
+        raise error from None
+    start, end = match.groups() if match else (None, None)
+    return (x, y, width, height), gain, float(start or -math.inf), float(end or math.inf)
 
 
 def _parse(text: str, units: tuple[str, ...], error: str) -> float:

@@ -43,6 +43,11 @@ class SignalGuard:
                 signal.signal(number, self._handle)
         return self
 
+    def renew(self) -> None:
+        """Once more what entering did, where a library has put handlers of its own in place of ours."""
+        for number in self._previous:
+            signal.signal(number, self._handle)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._received is None:
             self._received = number

@@ -5,11 +5,12 @@ Streams of a chunk: one that holds two bytes for every picture, then one for eve
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from stpcodec.codec.interest import raised
 from stpcodec.codec.picture import (
     PATCH,
     SKIP,
@@ -89,15 +90,22 @@ class ChunkCodec:
             chunk.code(picture)
         return chunk.result()
 
-    def begin(self, frames: Planes, *, quality: int, history: History | None) -> ChunkEncoding:
-        """history None: an intra chunk of one frame; otherwise 1 to `chunk_frames` frames."""
+    def begin(
+        self, frames: Planes, *, quality: int, history: History | None, asked: int | None = None,
+        weights: Tensor | None = None,
+    ) -> ChunkEncoding:  # fmt: skip
+        """history None: an intra chunk of one frame; otherwise 1 to `chunk_frames` frames.
+
+        quality: of the chunk; asked: of the file, None where they are the same. weights ``[N, H/16, W/16]``: what
+        errors in a patch count, None where all count 1.
+        """
         count = len(frames)
         longest = 1 if history is None else self.chunk_frames
         if not 1 <= count <= longest:
             raise ValueError(f"a chunk of {count} frames; this one holds 1 to {longest}")
         if frames.height % PATCH or frames.width % PATCH:
             raise ValueError(f"frames of {frames.width}×{frames.height} are not padded to multiples of {PATCH}")
-        return ChunkEncoding(self, frames.to(self.model.device), quality, history)
+        return ChunkEncoding(self, frames.to(self.model.device), quality, history, asked or quality, weights)
 
     @torch.inference_mode()
     def decode_latents(
@@ -175,6 +183,8 @@ class ChunkEncoding:
     frames: Planes
     quality: int
     history: History | None
+    asked: int
+    weights: Tensor | None = None
     coded: dict[int, EncodedPicture] = field(default_factory=dict)
     """By position."""
 
@@ -211,24 +221,33 @@ class ChunkEncoding:
     def _encoded(self, picture: Picture) -> EncodedPicture:
         model, tables, count, quality = self.codec.model, self.codec.tables, len(self.frames), self.quality
         if self.history is None:
-            task = PictureTask(self.frames, (), min(100, quality + INTRA_BONUS), quality, None, 0)
-            return encode_picture(model.intra, tables, task, None, None)
+            task = PictureTask(self.frames, (), min(100, quality + INTRA_BONUS), self.asked, None, 0)
+            return encode_picture(model.intra, tables, self._weighed(task), None, None)
         before = _like(self.history.anchor)
         if not model.inter.uses_motion:
             still = still_fields(count, self.frames.height, self.frames.width)
-            task = PictureTask(self.frames, (self.history.reference,), quality, quality, before, 0)
-            return encode_picture(model.inter, tables, task, None, still)
+            task = PictureTask(self.frames, (self.history.reference,), quality, self.asked, before, 0)
+            return encode_picture(model.inter, tables, self._weighed(task), None, still)
         position = picture.position
         decoded = {0: self.history.reference}
         task = PictureTask(
             self.frames[slice(position - 1, position)],
             tuple(decoded[r] if r in decoded else self.coded[r].decoded for r in picture.references),
             max(1, min(100, quality + depth_bonus(count, picture.depth))),
-            quality,
+            self.asked,
             self.coded[picture.guide].latents if picture.depth else before,
             position - 1,
         )
+        task = self._weighed(task)
         return encode_picture(model.inter, tables, task, self._motion(task, picture, self.history), None)
+
+    def _weighed(self, task: PictureTask) -> PictureTask:
+        """With what errors of its frames count; frames that are coded jointly count as the dearest of them."""
+        if self.weights is None:
+            return task
+        weights = self.weights[task.first_frame : task.first_frame + len(task.frames)].amax(0)
+        quality, weights = raised(task.quality, weights)
+        return replace(task, quality=quality, weights=weights.to(task.frames.y.device))
 
     def _motion(self, task: PictureTask, picture: Picture, history: History) -> PictureMotion:
         # λ is bits per pixel per squared 8-bit error; the search wants squared error (of 1.0) per bit.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from typing import Protocol
 
 import numpy as np
 
 from stpcodec.codec.samples import peak
+from stpcodec.container import StreamHeader
 from stpcodec.errors import VerificationFailed
 from stpcodec.video.frames import Frame
 
@@ -40,20 +43,48 @@ class PlanePsnr:
         return {**means, "yuv": (6 * means["y"] + means["u"] + means["v"]) / 8}
 
 
+class Judge(Protocol):
+    """Another measure than PSNR, which the caller brings: shown every pair of frames, then asked for one figure."""
+
+    def add(self, source: Frame, decoded: Frame, /) -> None: ...
+    def result(self) -> float: ...
+    def close(self) -> None: ...
+
+
+MakeJudge = Callable[[StreamHeader], Judge]
+"""A new judge of a video of this size and bit depth. Raises UsageError where it cannot be judged."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """psnr_db: per plane ("y", "u", "v") and together ("yuv"). score: of the judge, if there was one."""
+
+    psnr_db: dict[str, float]
+    score: float | None
+
+
 def compare(
     decoded: Iterable[Frame],
     source: Iterable[Frame],
     *,
-    bit_depth: int,
+    header: StreamHeader,
     name: str,
     on_frame: Callable[[int], None],
-) -> dict[str, float]:
-    """PSNR in dB per plane ("y", "u", "v") and together ("yuv"). `on_frame` gets the number of frames.
+    judge: MakeJudge | None = None,
+) -> Verdict:
+    """`on_frame` gets the number of frames.
 
     Raises:
         VerificationFailed: a frame is missing on one side, or is shown at another time.
     """
-    psnr = PlanePsnr(bit_depth)
+    with closing(judge(header)) if judge else nullcontext() as judging:
+        return _compare(decoded, source, PlanePsnr(header.bit_depth), judging, name, on_frame)
+
+
+def _compare(
+    decoded: Iterable[Frame], source: Iterable[Frame], psnr: PlanePsnr, judge: Judge | None, name: str,
+    on_frame: Callable[[int], None],
+) -> Verdict:  # fmt: skip
     for ours, theirs in zip_longest(decoded, source):
         if ours is None or theirs is None:
             missing = "the decoded video" if ours is None else "the source, read a second time,"
@@ -66,5 +97,7 @@ def compare(
                 f"encode again, and report this"
             )
         psnr.add(ours, theirs)
+        if judge is not None:
+            judge.add(theirs, ours)
         on_frame(psnr.frames)
-    return psnr.result()
+    return Verdict(psnr.result(), judge.result() if judge is not None else None)

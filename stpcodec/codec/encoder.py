@@ -15,17 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stpcodec import __version__
-from stpcodec.codec.comparison import compare
+from stpcodec.codec.comparison import MakeJudge, Verdict, compare
 from stpcodec.codec.crew import Crew, hired
 from stpcodec.codec.decoder import frames_ahead
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
+from stpcodec.codec.farm import Farm, Segments
 from stpcodec.codec.jobs import Video, planned
 from stpcodec.codec.models import LoadCodec, LoadedCodec, load_codec
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.prefetch import prefetched
+from stpcodec.codec.qualities import Qualities
 from stpcodec.codec.resume import Resumed, copy_segments, skip_done
-from stpcodec.codec.segment_jobs import SegmentJobs, segment_stream
-from stpcodec.codec.segments import SegmentCodec, SegmentStream
+from stpcodec.codec.segment_jobs import segment_stream
+from stpcodec.codec.segments import SegmentCodec
 from stpcodec.codec.sidecars import write_sidecar
 from stpcodec.codec.stream import stream_header
 from stpcodec.codec.tiling import choose_tile
@@ -44,7 +46,7 @@ class EncodeReport:
 
     bytes_written: the whole file; sidecar_bytes: of them other streams (sound, subtitles, ...).
     bits_per_pixel: everything but the sidecar, per luma sample. elapsed_seconds: without `verify`.
-    psnr_db: per plane and "yuv" (6:1:1), mean over frames; only with `verify`.
+    psnr_db: per plane and "yuv" (6:1:1), mean over frames; only with `verify`. score: what a judge says.
     """
 
     frames: int
@@ -57,6 +59,7 @@ class EncodeReport:
     device: str
     psnr_db: dict[str, float] | None
     jobs: int = 1
+    score: float | None = None
 
     @property
     def frames_per_second(self) -> float:
@@ -67,7 +70,7 @@ def encode(
     source: str | Path,
     target: str | Path,
     *,
-    quality: int = 50,
+    quality: float | Qualities = 50,
     model: str | None = None,
     model_dir: str | Path | None = None,
     device: str = "auto",
@@ -77,37 +80,46 @@ def encode(
     overwrite: bool = False,
     strict: bool = False,
     verify: bool = False,
+    judge: MakeJudge | None = None,
     tile: int = 0,
     resume: bool = False,
+    farm: Farm | None = None,
     load: LoadCodec | None = None,
     progress: ProgressCallback = ignore_progress,
     warn: Warn = log_warning,
 ) -> EncodeReport:
     """Encode a video into a .stp file; `-` is standard input or output.
 
-    quality: 1 to 100. model: a name or a weights file, None for the default. model_dir: a folder of models of your
+    quality: 1 to 100; 52.4 makes two of five chunks 53 and the others 52.
+    model: a name or a weights file, None for the default. model_dir: a folder of models of your
     own to look into first (then $STPCODEC_MODELS and the user's). segment_frames: the longest segment, 1 to 256.
     tile: tile size in luma samples, 0 to tile only frames too large for memory.
     jobs: segments coded at once, each in a process of its own (CPU only); None: as many as pay, 1 for short videos.
     threads: of torch in each job; None: the cores, divided among as many jobs as suit the video. The bytes depend on
     `threads` (rounding), not on `jobs`.
-    verify: decode what was written before it gets its name, and report PSNR against the source.
+    verify: decode what was written before it gets its name, and report PSNR against the source. judge: of another
+    measure that is reported with it.
     resume: continue what an interrupted encode of the same source with the same options left beside the target, and
     leave the same when interrupted; the file is the one that an uninterrupted run makes.
+    farm: codes the segments instead of processes here; `threads` are then of each of its tasks, 1 by default.
     load: how to get the model; a `CodecCache` loads it once for several files.
 
     Raises:
         UsageError, InputError, OutputError, ModelError, VerificationFailed: as their names say; then nothing
             new stands under the target's name, and what was there before still does.
     """
-    _check_options(source, target, quality=quality, segment_frames=segment_frames, verify=verify)
+    qualities = quality if isinstance(quality, Qualities) else Qualities(quality)
+    _check_options(source, target, segment_frames=segment_frames, verify=verify)
     if resume and STANDARD_STREAM in (str(source), str(target)):
         raise UsageError("resume needs files it can read again, not standard input or output; use file names")
     check_target(target, source=source, overwrite=overwrite)
     with (
         VideoReader(source, strict=strict, warn=warn) as reader,
         OutputFile(target, source=source, overwrite=overwrite, resumable=True, resume=resume) as output,
-        planned(jobs, threads, device=device, video=_video(reader.info, segment_frames)) as plan,
+        planned(
+            jobs if farm is None else 1, threads if farm is None else threads or 1, device=device,
+            video=_video(reader.info, segment_frames),
+        ) as plan,
     ):
         loaded = (load or load_codec)(model, device=device, model_dir=model_dir)
         info, multiple = reader.info, loaded.codec.alignment
@@ -116,11 +128,11 @@ def encode(
             info,
             model=loaded.model,
             weights_sha256=loaded.weights_sha256,
-            quality=quality,
+            quality=qualities.of_file,
             segment_frames=segment_frames,
             tile=tile,
             tile_overlap=overlap,
-            encoder=f"stpcodec {__version__}",
+            encoder=f"stpcodec {__version__}{qualities.remark and ': '}{qualities.remark}",
         )
         writer = StpWriter(output.file())
         writer.write_header(header)
@@ -142,14 +154,17 @@ def encode(
             segment_frames=segment_frames,
             detector=SceneCutDetector(),
         )
-        codec = SegmentCodec(header, loaded.codec, loaded.device)
+        codec = SegmentCodec(header, loaded.codec, loaded.device, qualities)
 
         def tick() -> None:
             progress(watch.look(segments, writer))
 
-        with hired(plan.count, Setup(header, model, model_dir, plan.threads, plan.cores)) as crew:
+        setup = Setup(header, model, model_dir, plan.threads, plan.cores, qualities)
+        with hired(plan.count, setup) as crew:
             with (
-                segment_stream(codec, crew, write, cores=plan.cores, tick=tick) as segments,
+                segment_stream(codec, crew, write, cores=plan.cores, tick=tick)
+                if farm is None
+                else farm.segments(setup, write, tick) as segments,
                 prefetched(skip_done(parts, done, source)) as parts_ahead,
             ):
                 segments.frames, segments.segments = done.frames, done.segments
@@ -162,10 +177,10 @@ def encode(
             writer.finish()
 
             elapsed_seconds = watch.elapsed_seconds
-            psnr_db = None
+            verdict = None
             if verify:
                 output.flush()
-                psnr_db = _verify(source, output, loaded, crew, strict=strict, progress=progress)
+                verdict = _verify(source, output, loaded, crew, judge, strict=strict, progress=progress)
         return EncodeReport(
             frames=segments.frames,
             segments=segments.segments,
@@ -175,8 +190,9 @@ def encode(
             elapsed_seconds=elapsed_seconds,
             model=loaded.model,
             device=str(loaded.device),
-            psnr_db=psnr_db,
+            psnr_db=verdict.psnr_db if verdict else None,
             jobs=plan.count,
+            score=verdict.score if verdict else None,
         )
 
 
@@ -185,9 +201,7 @@ def _video(info: VideoInfo, segment_frames: int) -> Video:
     return Video(info.frame_count_estimate, segment_frames, info.height, info.width, frame_bytes)
 
 
-def _check_options(source: str | Path, target: str | Path, *, quality: int, segment_frames: int, verify: bool) -> None:
-    if not 1 <= quality <= 100:
-        raise UsageError(f"quality {quality}: must be 1 to 100")
+def _check_options(source: str | Path, target: str | Path, *, segment_frames: int, verify: bool) -> None:
     if not 1 <= segment_frames <= limits.MAX_SEGMENT_FRAMES:
         raise UsageError(f"segment_frames {segment_frames}: must be 1 to {limits.MAX_SEGMENT_FRAMES}")
     if verify and STANDARD_STREAM in (str(source), str(target)):
@@ -206,7 +220,7 @@ class _Watch:
     def elapsed_seconds(self) -> float:
         return time.monotonic() - self._start
 
-    def look(self, segments: SegmentStream | SegmentJobs, writer: StpWriter) -> Progress:
+    def look(self, segments: Segments, writer: StpWriter) -> Progress:
         event = Progress(
             phase="encode",
             frames_done=segments.frames,
@@ -231,9 +245,9 @@ class _Watch:
 
 
 def _verify(
-    source: str | Path, output: OutputFile, loaded: LoadedCodec, crew: Crew | None, *, strict: bool,
-    progress: ProgressCallback,
-) -> dict[str, float]:  # fmt: skip
+    source: str | Path, output: OutputFile, loaded: LoadedCodec, crew: Crew | None, judge: MakeJudge | None, *,
+    strict: bool, progress: ProgressCallback,
+) -> Verdict:  # fmt: skip
     """Decode the file just written and compare it with its source, both read anew."""
     assert output.path is not None  # _check_options has refused standard output
     start = time.monotonic()
@@ -245,6 +259,6 @@ def _verify(
 
         try:
             with frames_ahead(stream, SegmentCodec(stream.header, loaded.codec, loaded.device), crew) as decoded:
-                return compare(decoded, again, bit_depth=stream.header.bit_depth, name=output.name, on_frame=on_frame)
+                return compare(decoded, again, header=stream.header, name=output.name, on_frame=on_frame, judge=judge)
         except InputError as error:
             raise VerificationFailed(f"{output.name}: what was just written cannot be read: {error}") from error

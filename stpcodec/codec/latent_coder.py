@@ -26,12 +26,13 @@ the next, and its latents are the prior's context. Measured: docs/ablations.md."
 
 def encode_latents(
     coder: SymbolEncoder, transform: Transform, y: Tensor, z: Tensor, previous: Tensor | None, quality: int, *,
-    previous_z: Tensor | None = None, optimise: bool = True,
+    previous_z: Tensor | None = None, optimise: bool = True, places: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Codes z, then y. y ``[C, h, w]`` in steps, z ``[*hyper_shape]``, on any device; previous: int32 ``[C, h, w]`` in
     sixteenths, or None. previous_z: int32 ``[*hyper_shape]`` of the chunk before, None when there is no such chunk.
 
-    optimise: quantise for least error + λ·bits; otherwise round.
+    optimise: quantise for least error + λ·bits; otherwise round. places ``[h, w]``: what errors there count, None
+    where all count 1.
 
     Returns the decoded y in sixteenths, int32 ``[C, h, w]`` on the CPU.
     """
@@ -40,10 +41,11 @@ def encode_latents(
 
     wanted = y.float().cpu().contiguous().numpy().reshape(-1)
     weights = CAUTION * transform.error_weights(quality).float().cpu().numpy() if optimise else np.zeros(0, np.float32)
+    at_places = np.zeros(0, np.float32) if places is None else places.float().cpu().contiguous().numpy().reshape(-1)
     bits, area = transform.y_tables.bits, y.shape[1] * y.shape[2]
 
     def make(table: np.ndarray, at: np.ndarray, means: np.ndarray) -> np.ndarray:
-        symbols = quantise(wanted, at, means, table, weights, bits, area, LARGEST_SYMBOL)
+        symbols = quantise(wanted, at, means, table, weights, at_places, bits, area, LARGEST_SYMBOL)
         coder.encode(symbols, transform.y_tables, table)
         return symbols
 

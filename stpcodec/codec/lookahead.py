@@ -8,6 +8,8 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Executor, Future
 
+from torch import Tensor
+
 from stpcodec.codec.chunk import ChunkCodec, ChunkEncoding, EncodedChunk, History
 from stpcodec.latents.gop import Picture
 from stpcodec.model.planes import Planes
@@ -21,15 +23,23 @@ class Chain:
         self._history: Future[History | None] = Future()
         self._history.set_result(None)
 
-    def add(self, frames: Planes) -> Future[EncodedChunk]:
-        """One chunk: a single frame first, later up to the codec's `chunk_frames`. Errors come with the result."""
+    def add(
+        self, frames: Planes, quality: int | None = None, weights: Tensor | None = None
+    ) -> Future[EncodedChunk]:
+        """One chunk: a single frame first, later up to the codec's `chunk_frames`. Errors come with the result.
+
+        quality: None for the file's. weights: as of `ChunkCodec.begin`.
+        """
         result: Future[EncodedChunk] = Future()
         history: Future[History | None] = Future()
         before, self._history = self._history, history
 
         def begin(_: object) -> None:
             try:
-                chunk = self._codec.begin(frames, quality=self._quality, history=before.result())
+                chunk = self._codec.begin(
+                    frames, quality=quality or self._quality, asked=self._quality, history=before.result(),
+                    weights=weights,
+                )  # fmt: skip
             except BaseException as error:
                 _fail((history, result), error)
                 return

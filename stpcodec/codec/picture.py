@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from stpcodec.codec.interest import quietened
 from stpcodec.codec.latent_coder import decode_latents, encode_latents
 from stpcodec.codec.motion_coder import decode_choice, decode_field, encode_choice, encode_field, in_range
 from stpcodec.entropy.coder import SymbolDecoder, SymbolEncoder
@@ -60,6 +62,7 @@ class PictureTask:
     """What there is to code: frames, what they are predicted from, and where they lie in their chunk.
 
     quality: of this picture; asked: of the file. before: the picture whose latents the prior looks at, None if none.
+    weights ``[H/16, W/16]``: what errors there count, None where all count 1.
     """
 
     frames: Planes
@@ -68,6 +71,7 @@ class PictureTask:
     asked: int
     before: PictureLatents | None
     first_frame: int
+    weights: Tensor | None = None
 
 
 def encode_picture(
@@ -84,22 +88,25 @@ def encode_picture(
     warped = None if motion is None else motion.warped
     context = transform.context(task.references, field, choice, quality, mode, warped=warped)
     y, z = transform.analyse(frames, quality, context)
+    if task.weights is not None:
+        y = quietened(y, task.weights)
+        z = transform.hyper(y)
     before = task.before
     y_hat = encode_latents(
         coder, transform, y[0], z[0], None if before is None else before.y, quality,
-        previous_z=None if before is None else before.z,
+        previous_z=None if before is None else before.z, places=task.weights,
     )  # fmt: skip
     worth = float(lagrange_lambda(torch.tensor(quality)))
     steps = y_hat[None].to(y.device) / SIXTEENTHS
     decoded, mode, regions = _closest(
-        transform.alternatives(steps, quality, context, mode), transform.mixed_mode, frames, worth
+        transform.alternatives(steps, quality, context, mode), transform.mixed_mode, frames, worth, task.weights
     )
     if regions is not None:
         encode_choice(coder, regions, tables.regions)
     stream = coder.finish()
     bare = transform.bare(context)
     if bare is not None:
-        lost = (_error(bare, frames) - _error(decoded, frames)) * frames.y.numel()
+        lost = _error(bare, frames, task.weights) - _error(decoded, frames, task.weights)
         most = 8 * len(stream) / (SKIP_CAUTION * worth)
         # Coding the motion again takes time: only where the whole stream would be worth the loss.
         if lost < most:
@@ -211,16 +218,16 @@ def _coder(tables: Tables, motion: PictureMotion | None, frames: Planes) -> Symb
 
 
 def _closest(
-    alternatives: list[tuple[Planes, int]], mixed: int | None, frames: Planes, worth: float
+    alternatives: list[tuple[Planes, int]], mixed: int | None, frames: Planes, worth: float, weights: Tensor | None
 ) -> tuple[Planes, int, Tensor | None]:
     """The synthesis nearest to the frames, its mode, and its regions if it differs between them.
 
-    mixed: the mode of one that does, if there is any. worth: bits for a squared error.
+    mixed: the mode of one that does, if there is any. worth: bits for a squared error; weights: as of the task.
     """
     if len(alternatives) == 1:
         return *alternatives[0], None
     (decoded, mode), (other, plain_mode) = alternatives
-    error, other_error = (squared_error_map(part, frames, REGION)[0] for part in (decoded, other))
+    error, other_error = (_region_errors(part, frames, weights) for part in (decoded, other))
     regions = (other_error < error).int()
     cheapest = min(float(error.sum()), float(other_error.sum()))
     gain = cheapest - float(torch.minimum(error, other_error).sum())
@@ -242,6 +249,18 @@ def _where(first: Tensor, one: Planes, other: Planes) -> Planes:
     return Planes(pick("y", 8), pick("u", 4), pick("v", 4))
 
 
-def _error(decoded: Planes, frames: Planes) -> float:
-    """Mean over frames of the error that training weighs, 8-bit samples squared."""
-    return float(squared_error(decoded, frames).mean())
+def _region_errors(decoded: Planes, frames: Planes, weights: Tensor | None) -> Tensor:
+    """``[⌈H/64⌉, ⌈W/64⌉]``: the squared error of one frame, by what it counts."""
+    if weights is None:
+        return squared_error_map(decoded, frames, REGION)[0]
+    patches = squared_error_map(decoded, frames, PATCH) * weights
+    side = REGION // PATCH
+    patches = F.pad(patches[:, None], (0, -patches.shape[2] % side, 0, -patches.shape[1] % side))
+    return F.avg_pool2d(patches, side)[0, 0] * side * side
+
+
+def _error(decoded: Planes, frames: Planes, weights: Tensor | None) -> float:
+    """The error that training weighs, 8-bit samples squared, summed; by what it counts."""
+    if weights is not None:
+        return float((squared_error_map(decoded, frames, PATCH) * weights).sum())
+    return float(squared_error(decoded, frames).mean()) * frames.y.numel()

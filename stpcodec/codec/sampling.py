@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from stpcodec.codec.comparison import PlanePsnr
+from stpcodec.codec.comparison import Judge, MakeJudge, PlanePsnr
 from stpcodec.codec.events import Progress, ProgressCallback
 from stpcodec.codec.models import LoadedCodec
+from stpcodec.codec.qualities import Qualities
 from stpcodec.codec.segments import SegmentCodec
 from stpcodec.container import StreamHeader
 from stpcodec.errors import InputError
@@ -33,10 +35,11 @@ _FILE_BYTES = 400
 
 @dataclass(frozen=True)
 class Trial:
-    """Of the whole video, estimated: bytes without sound and other streams, mean PSNR 6:1:1."""
+    """Of the whole video, estimated: bytes without sound and other streams, mean PSNR 6:1:1, what a judge says."""
 
     video_bytes: float
     psnr_db: float
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,15 @@ class Sample:
         """Nothing is saved by looking at a part."""
         return 2 * sum(len(chunk) for piece in self.pieces for chunk in piece) >= self.frames
 
-    def trial(self, header: StreamHeader, loaded: LoadedCodec, quality: int) -> Trial:
-        """Code the pieces with `quality`, and decode them again."""
-        codec = SegmentCodec(replace(header, quality=quality), loaded.codec, loaded.device)
+    def trial(
+        self, header: StreamHeader, loaded: LoadedCodec, qualities: Qualities, judge: MakeJudge | None = None
+    ) -> Trial:
+        """Code the pieces with `qualities`, each as a first segment, and decode them again."""
+        with closing(judge(header)) if judge else nullcontext() as judging:
+            return self._trial(header, loaded, qualities, judging)
+
+    def _trial(self, header: StreamHeader, loaded: LoadedCodec, qualities: Qualities, judge: Judge | None) -> Trial:
+        codec = SegmentCodec(replace(header, quality=qualities.of_file), loaded.codec, loaded.device, qualities)
         psnr = PlanePsnr(header.bit_depth)
         first_bytes = later_bytes = later_frames = 0
         for piece in self.pieces:
@@ -70,10 +79,12 @@ class Sample:
             sources = (frame for chunk in piece for frame in chunk)
             for decoded, source in zip(codec.frames(segment), sources, strict=True):
                 psnr.add(decoded, source)
+                if judge is not None:
+                    judge.add(source, decoded)
         per_first = first_bytes / len(self.pieces) + _SEGMENT_BYTES
         per_later = later_bytes / later_frames if later_frames else 0.0
         video_bytes = _FILE_BYTES + self.segments * per_first + (self.frames - self.segments) * per_later
-        return Trial(video_bytes, psnr.result()["yuv"])
+        return Trial(video_bytes, psnr.result()["yuv"], judge.result() if judge is not None else None)
 
 
 def take_sample(

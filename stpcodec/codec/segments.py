@@ -7,14 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 import xxhash
+from torch import Tensor
 
 from stpcodec.codec.chunk import ChunkCodec, EncodedChunk, History
+from stpcodec.codec.interest import PATCH
 from stpcodec.codec.parallel import Inline, picture_pool
 from stpcodec.codec.planning import Planner
 from stpcodec.codec.prefetch import prefetched
+from stpcodec.codec.qualities import Qualities
 from stpcodec.codec.samples import to_planes, to_samples
 from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.container import Chunk, Segment, StreamHeader
@@ -29,11 +33,15 @@ LOOKAHEAD_FRAMES = 16
 
 @dataclass(frozen=True)
 class SegmentCodec:
-    """Codes segments of the stream that `header` describes. Holds no state between segments."""
+    """Codes segments of the stream that `header` describes. Holds no state between segments.
+
+    qualities: to encode with; None: all chunks have the header's.
+    """
 
     header: StreamHeader
     codec: ChunkCodec
     device: torch.device
+    qualities: Qualities | None = None
 
     @property
     def tiled(self) -> TiledCodec:
@@ -48,6 +56,10 @@ class SegmentCodec:
             overlap=header.tile_overlap,
             quality=header.quality,
         )
+
+    def quality_of(self, first_frame: int, chunk: int) -> int:
+        """Of chunk number `chunk` of the segment that begins at `first_frame`."""
+        return self.header.quality if self.qualities is None else self.qualities.of_chunk(first_frame, chunk)
 
     def open(self, first_frame: int, pool: Executor | None = None) -> SegmentBuilder:
         """pool: codes the segment's pictures; None codes them in the caller's thread."""
@@ -122,6 +134,7 @@ class SegmentBuilder:
         self._pts: list[int] = []
         self._durations: list[int] = []
         self._planner: Planner | None = None
+        self._begun = 0
 
     @property
     def coded_bytes(self) -> int:
@@ -135,10 +148,17 @@ class SegmentBuilder:
         planes = to_planes(
             frames, bit_depth=owner.header.bit_depth, multiple=owner.codec.alignment, device=owner.device
         )
+        weights = self._weights(frames)
         start = 0
         for length in self._lengths(planes):
             part = self._tiled.windows(planes[slice(start, start + length)])
-            coming = [chain.add(window) for chain, window in zip(self._chains, part, strict=True)]
+            quality = owner.quality_of(self._first_frame, self._begun)
+            places = [None] * len(part) if weights is None else self._tiled.patches(weights[start : start + length])
+            coming = [
+                chain.add(window, quality, place)
+                for chain, window, place in zip(self._chains, part, places, strict=True)
+            ]
+            self._begun += 1
             self._ahead.append((length, coming))
             start += length
         self._pts += [frame.pts for frame in frames]
@@ -152,6 +172,18 @@ class SegmentBuilder:
             self._planner = Planner(planes.y[-1])
             return [len(planes)]
         return self._planner.plan(planes.y)
+
+    def _weights(self, frames: Sequence[Frame]) -> Tensor | None:
+        """What errors in each patch of each frame count ``[N, H/16, W/16]``; None where all count alike."""
+        interest = self._owner.qualities.interest if self._owner.qualities else None
+        if interest is None:
+            return None
+        size, time_base = (self._tiled.height, self._tiled.width), Fraction(*self._owner.header.time_base)
+        found = [interest.weights(float(frame.pts * time_base), *size) for frame in frames]
+        if all(weights is None for weights in found):
+            return None
+        alike = torch.ones(size[0] // PATCH, size[1] // PATCH)
+        return torch.stack([alike if weights is None else weights for weights in found])
 
     def _collect(self, most: int) -> None:
         """Waits until at most so many frames are on their way."""

@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from stpcodec.codec.chunk import ChunkCodec, History
 from stpcodec.codec.lookahead import Chain
@@ -83,6 +84,18 @@ class TiledCodec:
     def windows(self, planes: Planes) -> list[Planes]:
         """The parts of padded planes under the tiles."""
         return [_window(planes, tile) for tile in self.tiles]
+
+    def patches(self, weights: Tensor) -> list[Tensor]:
+        """The parts of a grid of patches ``[N, H/16, W/16]`` under the tiles."""
+        side = self.codec.alignment
+        return [
+            weights[
+                :,
+                tile.y // side : (tile.y + tile.height) // side,
+                tile.x // side : (tile.x + tile.width) // side,
+            ]
+            for tile in self.tiles
+        ]
 
     @torch.no_grad()
     def decode_latents(

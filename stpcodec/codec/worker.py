@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from stpcodec.codec.allocator import keep_freed_memory
 
 if TYPE_CHECKING:  # torch takes two seconds to load, during which the parent may die
+    from stpcodec.codec.qualities import Qualities
     from stpcodec.codec.segments import SegmentCodec
     from stpcodec.codec.selection import Selection
     from stpcodec.container import Segment, StreamHeader
@@ -35,7 +36,7 @@ if TYPE_CHECKING:  # torch takes two seconds to load, during which the parent ma
 class Setup:
     """The stream to work on; model and model_dir as the caller gave them, to find the header's model again.
 
-    threads, cores: as in `Jobs`.
+    threads, cores: as in `Jobs`. qualities: as in `SegmentCodec`.
     """
 
     header: StreamHeader
@@ -43,6 +44,7 @@ class Setup:
     model_dir: str | Path | None
     threads: int | None
     cores: int = 1
+    qualities: Qualities | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def _serve(connection: Connection, requests: queue.SimpleQueue[object]) -> None:
     if setup.threads is not None:
         torch.set_num_threads(setup.threads)
     loaded = codec_of_file(setup.header, model=setup.model, device="cpu", model_dir=setup.model_dir)
-    codec = SegmentCodec(setup.header, loaded.codec, loaded.device)
+    codec = SegmentCodec(setup.header, loaded.codec, loaded.device, setup.qualities)
     while True:
         match requests.get():
             case Open(first_frame):

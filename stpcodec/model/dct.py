@@ -129,7 +129,7 @@ class DctTransform:
             for plane, start, size in ((frames.y, base.y, 16), (frames.u, base.u, 8), (frames.v, base.v, 8))
         ]
         y = torch.cat(parts, 1) / self._step(quality)
-        return y, self._classes(y)
+        return y, self.hyper(y)
 
     def synthesise(self, y: Tensor, quality: int, context: Planes | None) -> Planes:
         luma = 256 * self.frames
@@ -145,7 +145,7 @@ class DctTransform:
     def _step(quality: int) -> float:
         return float(quantiser_step(torch.tensor(float(quality))))
 
-    def _classes(self, y: Tensor) -> Tensor:
+    def hyper(self, y: Tensor) -> Tensor:
         """The maximum-likelihood loudness of each patch and plane under the frequency law, rounded to a class."""
         energy = (y / self.law).square()
         count = torch.zeros(3, device=y.device).index_add_(

@@ -97,8 +97,10 @@ class LearnedTransform:
             side_by_side([partial(self._work.analyse, frames, quality, known, band) for band, known in parts]), 2
         )
         # Outside autocast: a float analysis, but its rounding must not depend on more than it has to.
-        z = self.network.hyper_analyse(y).round().clamp(-LARGEST_HYPER, LARGEST_HYPER)
-        return y, z
+        return y, self.hyper(y)
+
+    def hyper(self, y: Tensor) -> Tensor:
+        return self.network.hyper_analyse(y).round().clamp(-LARGEST_HYPER, LARGEST_HYPER)
 
     def synthesise(self, y: Tensor, quality: int, context: Contexts | None) -> Planes:
         return self._syntheses(y, quality, context, 1)[0]

@@ -104,6 +104,10 @@ class Transform(Protocol):
         """`frames` frames to real y ``[1, latents, h, w]`` in steps and integer-valued z ``[1, *hyper_shape]``."""
         ...
 
+    def hyper(self, y: Tensor) -> Tensor:
+        """z of a y that was changed after `analyse`."""
+        ...
+
     def synthesise(self, y: Tensor, quality: int, context: Any) -> Planes:
         """Decoded y ``[1, latents, h, w]`` in steps to `frames` frames, clamped to [0, 1]."""
         ...

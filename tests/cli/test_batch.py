@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stpcodec.cli import encode as encode_verb
+from stpcodec.cli import coding
 from stpcodec.cli.journal import NAME
 from stpcodec.codec import models
 from stpcodec.container import StpReader
@@ -199,7 +199,7 @@ def test_rm_keeps_what_is_not_certain(
     def tell_and_damage(session: object, target: str, done: object) -> None:
         flip_segment(Path(target), 0)
 
-    monkeypatch.setattr(encode_verb, "_tell", tell_and_damage)
+    monkeypatch.setattr(coding, "_tell", tell_and_damage)
     outcome = run("encode", videos / "a.mkv", tmp_path / "a.stp", "--rm", *FAST)
     assert outcome.code == 3
     assert (videos / "a.mkv").exists()

@@ -36,6 +36,7 @@ NOT_RUN = {
     r"stpcodec (train-plot|export) ": "needs what a training run left; test_training_verbs.py makes one",
     r"stpcodec bench ": "takes minutes; test_bench.py runs it on two small clips",
     r"python -m stpcodec\.evaluation\.rate_distortion ": "takes minutes; test_sweep.py calls what it calls",
+    r"stpcodec batch .*--engine ray": "needs a cluster; test_ray_farm.py makes one",
     r"python -m tests\.fuzz": "takes minutes; tests/fuzz runs short campaigns",
     r"make ": "makes an environment and takes minutes",
     r"pip install ": "needs a network",
@@ -104,7 +105,8 @@ def here(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     folder = tmp_path / "here"
     shutil.copytree(prepared, folder)
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("STPCODEC_ENCODE_MODEL", "dct")
+    for verb in ("ENCODE", "QUALITY_SEARCH", "BATCH"):
+        monkeypatch.setenv(f"STPCODEC_{verb}_MODEL", "dct")
     monkeypatch.setenv("STPCODEC_MODELS", str(folder / "own"))
     return folder
 

@@ -97,7 +97,10 @@ class FakeChunkCodec:
     plans_chunks = False
     alignment = 16
 
-    def begin(self, frames: Planes, *, quality: int, history: FakeHistory | None) -> FakeEncoding:
+    def begin(
+        self, frames: Planes, *, quality: int, history: FakeHistory | None, asked: int | None = None,
+        weights: torch.Tensor | None = None,
+    ) -> FakeEncoding:
         return FakeEncoding(self, frames, quality, history)
 
     def encode(self, frames: Planes, *, quality: int, history: FakeHistory | None) -> FakeEncoded:

@@ -1,0 +1,72 @@
+"""Which quality every chunk of a file has: finer than the whole numbers of the format, and lower where it must be.
+
+    quality 52.4     the header says 52; chunks are 52 52 53 52 53 52 52 53 …, two of five of them 53
+    most {128: 40}   chunks of the segment that begins at frame 128 are 40, those of the others as above
+
+It follows from a chunk's place alone, so segments may be coded in any order and in any process.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stpcodec.codec.interest import Interest
+from stpcodec.errors import UsageError
+
+LOWEST, HIGHEST = 1, 100
+STEP = 0.05
+"""Finer differences are not asked for by any search; twenty chunks show one of them."""
+_PARTS = 100  # of a whole quality
+
+
+@dataclass(frozen=True)
+class Qualities:
+    """value: 1 to 100, to two decimals. most: of the segments that begin at these frames; each 1 to 100. interest:
+    regions with more and less than that, None for none."""
+
+    value: float
+    most: Mapping[int, float] = field(default_factory=dict)
+    interest: Interest | None = None
+
+    def __post_init__(self) -> None:
+        for value in (self.value, *self.most.values()):
+            if not LOWEST <= value <= HIGHEST:
+                raise UsageError(f"quality {value}: must be {LOWEST} to {HIGHEST}")
+
+    @property
+    def of_file(self) -> int:
+        """What the stream header says."""
+        return math.floor(self.value)
+
+    def of_segment(self, first_frame: int) -> float:
+        return min(self.value, self.most.get(first_frame, HIGHEST))
+
+    def of_chunk(self, first_frame: int, number: int) -> int:
+        """first_frame: of the segment in the file; number: of the chunk in the segment.
+
+        Bresenham's line over the chunks of a segment; the segment's place shifts it, so that not all first chunks,
+        which are dear, are on the same side.
+        """
+        value = self.of_segment(first_frame)
+        whole = math.floor(value)
+        share, place = round((value - whole) * _PARTS), first_frame + number
+        return whole + ((place + 1) * share // _PARTS - place * share // _PARTS)
+
+    @property
+    def remark(self) -> str:
+        """What the header's quality does not tell; "" where it tells all."""
+        parts = [f"quality {tidy(self.value)}"] if self.value != self.of_file else []
+        if self.most:
+            parts.append(f"less in {len(self.most)} segments")
+        if self.interest is not None:
+            parts.append(f"regions {zlib.crc32(repr(self.interest).encode()):08x}")
+        return "; ".join(parts)
+
+
+def tidy(quality: float) -> float:
+    """52.4 for 52.40000001, and 52 for 52.0: as one writes it."""
+    rounded = round(quality, 2)
+    return int(rounded) if rounded == int(rounded) else rounded
