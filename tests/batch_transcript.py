@@ -97,7 +97,7 @@ class Shell:
 
     def run(self, command: str, *, kill_behind: int | None = None) -> int:
         """kill_behind: SIGKILL when so many files are in `coded`, and a part of the next."""
-        self.lines += ["", "```", f"$ {command}"]
+        self.lines += ["", "```text", f"$ {command}"]
         words = command.split()
         environment = os.environ | {"PYTHONPATH": str(ROOT), "STPCODEC_CONFIG": "", "NO_COLOR": "1"}
         process = subprocess.Popen(
@@ -162,7 +162,7 @@ def transcript(folder: Path) -> str:
         "",
         "What is in the folder then: `.stpcodec-batch.jsonl` is the journal, `.partial` the file that was worked on.",
         "",
-        "```",
+        "```text",
         *left,
         "```",
         "",

@@ -758,7 +758,7 @@ def test_of_two_syntheses_the_nearer_is_taken(tiny: ChunkCodec, count: int, monk
                 changed = list(chunk.latents.pictures)
                 changed[place] = replace(picture, mode=mode)
                 planes, _ = tiny.synthesise(ChunkLatents(tuple(changed)), history=previous)
-                errors[mode] = picture_module._error(planes[picture.first_frame :][:1], wanted)
+                errors[mode] = picture_module._error(planes[picture.first_frame :][:1], wanted, None)
             assert errors[picture.mode] == pytest.approx(min(errors.values()))
             seen.append(place)
         previous = chunk.history
