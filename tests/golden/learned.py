@@ -2,8 +2,8 @@
 
 That one command writes learned/NAME-WEIGHTS-*.stp and their hashes, for the weights that the package has now, and
 removes files of weights that it no longer has: nothing can decode those any more. Commit what it did, with the weights
-and their line in the CHANGELOG. Files of the same weights are never made anew to please a test: they pin what an encoder
-wrote once, and every later version must decode them to the same integers. It refuses to, unless told `--again`.
+and their line in the CHANGELOG. Files of the same weights are never made anew to please a test: they pin what an
+encoder wrote once, and every later version must decode them to the same integers. It refuses to, unless told `--again`.
 """
 
 from __future__ import annotations
