@@ -9,7 +9,8 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -105,9 +106,8 @@ def _run(
     result = Result(targets={name: Tally() for name in targets})
     deadline = None if seconds is None else time.monotonic() + seconds
     path = folder / "mutated.stp"
-    before = {number: signal.signal(number, _ring) for number in (signal.SIGPROF, signal.SIGALRM)}
     number = first
-    try:
+    with clocks():
         while (count is None or number < first + count) and (deadline is None or time.monotonic() < deadline):
             # kinds go round by number, files by what is left of it, so that every pair comes
             original = originals[number // 16 % len(originals)]
@@ -116,22 +116,31 @@ def _run(
             result.kinds[kind] += 1
             claim = Claim.ALL if kind in _ALL else Claim.PIXELS if kind in _PIXELS else Claim.NOTHING
             for name, tally in result.targets.items():
-                if found := _one(name, tally, path, original, claim):
+                if found := examine(name, tally, path, original, claim):
                     result.findings.append(f"{original.name} {seed}:{number} {kind}, {name}: {found}")
                     save(f"{original.name}-{seed}-{number}-{kind}.stp", data)
             result.mutations += 1
             number += 1
             if result.mutations == 10:
                 result.first_rss_mib = peak_rss_mib()
-    finally:
-        _wind(0, 0)
-        for signal_number, handler in before.items():
-            signal.signal(signal_number, handler)
     result.peak_rss_mib = peak_rss_mib()
     return result
 
 
-def _one(name: str, tally: Tally, path: Path, original: Original, claim: Claim) -> str | None:
+@contextmanager
+def clocks() -> Iterator[None]:
+    """While it is entered, `examine` ends what hangs. In the main thread."""
+    before = {number: signal.signal(number, _ring) for number in (signal.SIGPROF, signal.SIGALRM)}
+    try:
+        yield
+    finally:
+        _wind(0, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def examine(name: str, tally: Tally, path: Path, original: Original, claim: Claim) -> str | None:
+    """Gives the file to a target and counts what happened; what it found, if anything, in words."""
     start = time.process_time()
     _wind(HANG_SECONDS, WAITING_SECONDS)
     try:  # C code does not listen to the alarm: then show where it hangs, and end
