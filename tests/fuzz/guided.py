@@ -62,9 +62,9 @@ def fuzz(target: str, minutes: float) -> int:
             child = subprocess.run([sys.executable, "-m", "tests.fuzz.guided_child", target, str(max(1, int(left)))],
                                    stdout=file, stderr=file)  # fmt: skip
         text = log.read_bytes()[begins:].decode(errors="replace")
-        executions += _last(r"stat::number_of_executed_units: *(\d+)", text) or _last(r"^#(\d+)\t", text)
+        executions += _last(r"^EXECUTED (\d+)", text) or _last(r"^#(\d+)\t", text)
         coverage = max(coverage, _last(r"cov: (\d+)", text))
-        peak_mib = max(peak_mib, _last(r"stat::peak_rss_mb: *(\d+)", text))
+        peak_mib = max(peak_mib, _last(r"^PEAK (\d+)", text) or _last(r"rss: (\d+)Mb", text))
         if child.returncode:  # memory, or a crash of C code: libFuzzer left the input
             ended += 1
             for left_behind in folder.glob("artifact-*"):
