@@ -55,8 +55,8 @@ def fuzz(target: str, minutes: float) -> int:
         (corpus / path.name).write_bytes(path.read_bytes())
     before, start = set(BAD.iterdir()), _children_seconds()
     executions = coverage = peak_mib = ended = 0
-    log.write_text("")
-    while (left := 60 * minutes - (_children_seconds() - start)) > 5 or not executions:
+    log.write_bytes(b"")
+    while (left := 60 * minutes - (_children_seconds() - start)) > 5 or log.stat().st_size == 0:
         with log.open("ab") as file:
             begins = file.tell()
             child = subprocess.run([sys.executable, "-m", "tests.fuzz.guided_child", target, str(max(1, int(left)))],
