@@ -12,6 +12,8 @@ BENCH_OUT := runs/bench
 BENCH_OPTIONS ?= --frames 25 --qualities 20,50,80
 MINUTES ?= 10
 SEED ?= 1
+GUIDED ?= 0
+TARGET ?= all
 
 # torch is pinned and installed before the package, so that the package's open range does not fetch another
 # (on Linux: CUDA) build over the one that pip was pointed at.
@@ -25,7 +27,7 @@ help:
 	@echo "make bench  our models against other codecs on sample_videos: $(BENCH_OUT)/report.html, about 5 minutes"
 	@echo "make test   the test suite"
 	@echo "make lint   ruff and mypy"
-	@echo "make fuzz   seeded mutations of .stp files against all readers, MINUTES=$(MINUTES)"
+	@echo "make fuzz   seeded mutations of .stp files against all readers, MINUTES=$(MINUTES); GUIDED=1: by coverage"
 	@echo "make setup  only the environment ($(VENV))"
 	@echo "make clean  remove $(DEMO_OUT), $(BENCH_OUT) and caches (not $(VENV))"
 
@@ -57,9 +59,14 @@ lint: $(STAMP)
 	$(BIN)/ruff check stpcodec tests sample_videos
 	$(BIN)/mypy
 
-# What it finds is kept in runs/fuzz; SEED=n makes another campaign.
+# What it finds is kept in runs/fuzz; SEED=n makes another campaign. GUIDED=1: MINUTES of coverage-guided fuzzing for each
+# target, or for TARGET alone; needs `$(BIN)/pip install '.[fuzz]'`.
 fuzz: $(STAMP)
+ifeq ($(GUIDED),1)
+	$(BIN)/python -m tests.fuzz.guided $(TARGET) --minutes $(MINUTES)
+else
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) --seed $(SEED)
+endif
 
 clean:
 	rm -rf $(DEMO_OUT) $(BENCH_OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -86,7 +86,8 @@ def save_planes(path: Path, frames: Sequence[Frame]) -> None:
 def load_planes(path: Path) -> tuple[Frame, ...]:
     """Raises InputError: the file is not one of `save_planes`."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # Opened here: where the file is no archive, numpy would leave its own open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             count = len(arrays.files) // 3
             return tuple(Frame(arrays[f"y{n}"], arrays[f"u{n}"], arrays[f"v{n}"], pts=0) for n in range(count))
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ from tests.codec.clips import pictures, write_y4m, y4m
 
 PROGRAM = [sys.executable, "-m", "stpcodec.cli.main"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(autouse=True)
+def hears_sighup() -> Iterator[None]:
+    """Under nohup the tests are deaf to it, and so would be what they start."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def start(*args: object, **streams: int) -> subprocess.Popen[bytes]:
@@ -179,13 +188,13 @@ def test_a_signal_while_two_jobs_decode_leaves_nothing(long_stp: Path, tmp_path:
 
 
 def test_a_closed_pipe_ends_two_jobs_quietly(long_stp: Path) -> None:
-    process = start("decode", long_stp, "-", "--jobs", 2)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.read(10)
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    assert process.wait(timeout=60) == 141
+    with start("decode", long_stp, "-", "--jobs", 2) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 141
 
 
 def test_pipes_in_both_directions(tmp_path: Path) -> None:
@@ -204,13 +213,13 @@ def test_pipes_in_both_directions(tmp_path: Path) -> None:
 
 
 def test_a_closed_pipe_is_no_drama(long_stp: Path) -> None:
-    process = start("decode", long_stp, "-")
-    assert process.stdout is not None
-    process.stdout.read(10)
-    process.stdout.close()
-    assert process.stderr is not None
-    err = process.stderr.read()
-    assert process.wait(timeout=60) == 141
+    with start("decode", long_stp, "-") as process:
+        assert process.stdout is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr is not None
+        err = process.stderr.read()
+        assert process.wait(timeout=60) == 141
     assert err == b""
 
 

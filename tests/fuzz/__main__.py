@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from tests.fuzz.campaign import Result, run
-from tests.fuzz.originals import originals
+from tests.fuzz.originals import MODELS, originals
 from tests.fuzz.targets import TARGETS
 
 FOUND = Path("runs/fuzz")
@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first mutation")
     parser.add_argument("--targets", nargs="+", choices=list(TARGETS), default=list(TARGETS), metavar="NAME")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, metavar="NAME", help="whose files")
     args = parser.parse_args()
     if args.minutes is None and args.count is None:
         parser.error("give --minutes or --count")
@@ -40,7 +41,7 @@ def main() -> int:
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         result = run(
-            originals(),
+            originals(args.models),
             Path(folder),
             seed=args.seed,
             first=args.first,

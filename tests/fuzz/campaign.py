@@ -9,7 +9,8 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,9 @@ from tests.fuzz.originals import Original
 from tests.fuzz.targets import TARGETS, Claim, Lie
 
 HANG_SECONDS = 10
+"""Of processor time: on a busy machine, or one that stops processes, a clock on the wall sees hangs everywhere."""
+WAITING_SECONDS = 600
+"""Of wall time, for what hangs without working."""
 _ALL = {kind.__name__ for kind in BLIND}
 _PIXELS = {kind.__name__ for kind in (forge_record, forge_streams, forge_index)}
 
@@ -41,6 +45,7 @@ class Tally:
     hangs: int = 0
     silent: int = 0
     longest_seconds: float = 0.0
+    """Of processor time."""
 
     @property
     def runs(self) -> int:
@@ -101,9 +106,8 @@ def _run(
     result = Result(targets={name: Tally() for name in targets})
     deadline = None if seconds is None else time.monotonic() + seconds
     path = folder / "mutated.stp"
-    before = signal.signal(signal.SIGALRM, _ring)
     number = first
-    try:
+    with clocks():
         while (count is None or number < first + count) and (deadline is None or time.monotonic() < deadline):
             # kinds go round by number, files by what is left of it, so that every pair comes
             original = originals[number // 16 % len(originals)]
@@ -112,25 +116,35 @@ def _run(
             result.kinds[kind] += 1
             claim = Claim.ALL if kind in _ALL else Claim.PIXELS if kind in _PIXELS else Claim.NOTHING
             for name, tally in result.targets.items():
-                if found := _one(name, tally, path, original, claim):
+                if found := examine(name, tally, path, original, claim):
                     result.findings.append(f"{original.name} {seed}:{number} {kind}, {name}: {found}")
                     save(f"{original.name}-{seed}-{number}-{kind}.stp", data)
             result.mutations += 1
             number += 1
             if result.mutations == 10:
                 result.first_rss_mib = peak_rss_mib()
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
     result.peak_rss_mib = peak_rss_mib()
     return result
 
 
-def _one(name: str, tally: Tally, path: Path, original: Original, claim: Claim) -> str | None:
-    start = time.monotonic()
-    signal.alarm(HANG_SECONDS)
+@contextmanager
+def clocks() -> Iterator[None]:
+    """While it is entered, `examine` ends what hangs. In the main thread."""
+    before = {number: signal.signal(number, _ring) for number in (signal.SIGPROF, signal.SIGALRM)}
+    try:
+        yield
+    finally:
+        _wind(0, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def examine(name: str, tally: Tally, path: Path, original: Original, claim: Claim) -> str | None:
+    """Gives the file to a target and counts what happened; what it found, if anything, in words."""
+    start = time.process_time()
+    _wind(HANG_SECONDS, WAITING_SECONDS)
     try:  # C code does not listen to the alarm: then show where it hangs, and end
-        faulthandler.dump_traceback_later(3 * HANG_SECONDS, exit=True, file=sys.__stderr__)
+        faulthandler.dump_traceback_later(2 * WAITING_SECONDS, exit=True, file=sys.__stderr__)
         tally.outcomes[TARGETS[name](path, original, claim)] += 1
     except StpError as error:
         tally.errors[type(error).__name__] += 1
@@ -144,10 +158,15 @@ def _one(name: str, tally: Tally, path: Path, original: Original, claim: Claim) 
         tally.crashes += 1
         return f"crash: {traceback.format_exc(limit=-4)}"
     finally:
-        signal.alarm(0)
+        _wind(0, 0)
         faulthandler.cancel_dump_traceback_later()
-        tally.longest_seconds = max(tally.longest_seconds, time.monotonic() - start)
+        tally.longest_seconds = max(tally.longest_seconds, time.process_time() - start)
     return None
+
+
+def _wind(working_seconds: float, waiting_seconds: float) -> None:
+    signal.setitimer(signal.ITIMER_PROF, working_seconds)
+    signal.setitimer(signal.ITIMER_REAL, waiting_seconds)
 
 
 def _ring(number: int, frame: FrameType | None) -> None:

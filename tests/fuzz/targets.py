@@ -156,7 +156,7 @@ def concealed_decode(path: Path, original: Original, claim: Claim) -> str:
     kept = sum(segment.frame_count for segment in _intact(path, original))
     if len(shown) - filled < kept:
         raise Lie(f"{len(shown) - filled} frames are exact, {kept} are in intact segments")
-    if original.name == "sound":  # what is left of the sidecar goes through FFmpeg
+    if original.has_sound:  # what is left of the sidecar goes through FFmpeg
         decode(path, path.with_name("out.mkv"), device="cpu", vcodec="ffv1", conceal=True, overwrite=True, warn=str)
     return "concealed" if filled else "decoded"
 

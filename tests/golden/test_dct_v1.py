@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-import torch
 
 import stpcodec
-from tests.golden.dct_v1 import GOLDEN, Golden, picture, segment_sha256
+from stpcodec.codec.models import thread_limit
+from tests.golden.clips import Golden, segment_sha256, worst_psnr_db
+from tests.golden.dct_v1 import GOLDEN
 
 every_file = pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
 
@@ -15,27 +15,24 @@ every_file = pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden
 @every_file
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_integers_are_those_that_were_written(golden: Golden, threads: int) -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with thread_limit(threads):
         assert segment_sha256(golden.path) == golden.sha256
-    finally:
-        torch.set_num_threads(before)
+
+
+@pytest.mark.cuda
+@every_file
+def test_the_integers_are_the_same_on_a_gpu(golden: Golden) -> None:
+    assert segment_sha256(golden.path, device="cuda") == golden.sha256
 
 
 @every_file
 def test_the_file_is_sound_and_small(golden: Golden) -> None:
     report = stpcodec.verify(golden.path, deep=True, device="cpu")
     assert report.problems == ()
-    assert report.frames == golden.frames
+    assert report.frames == golden.clip.frames
     assert golden.path.stat().st_size < 30_000
 
 
 @every_file
 def test_the_pictures_are_those_of_the_source(golden: Golden) -> None:
-    peak = 255 if golden.bit_depth == 8 else 1023
-    with stpcodec.open(golden.path, device="cpu") as file:
-        for number, frame in enumerate(file):
-            source = picture(golden, number)[0]
-            error = np.mean((frame.y.astype(float) - source) ** 2)
-            assert 10 * np.log10(peak**2 / error) > (30 if golden.quality >= 40 else 19)
+    assert worst_psnr_db(golden.clip, golden.path) > (30 if golden.clip.quality >= 40 else 19)

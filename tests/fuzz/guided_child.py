@@ -1,0 +1,97 @@
+"""What tests.fuzz.guided starts: `python -m tests.fuzz.guided_child TARGET SECONDS`. It ends within libFuzzer."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+from unittest.mock import patch
+
+import atheris
+import torch
+
+# Coverage is counted in what is imported here; Numba's kernels, which no reader runs, it could not compile then.
+KERNELS = [
+    f"stpcodec.{name}"
+    for name in (
+        "latents.compiled", "latents.motion_kernels", "model.motion_quantise", "model.motion_steps",
+        "model.motion_windows",
+    )
+]  # fmt: skip
+with atheris.instrument_imports(include=["stpcodec"], exclude=KERNELS):
+    from stpcodec.container import StpReader
+    from stpcodec.model.zoo import load_model
+    from tests.fuzz.campaign import Tally, clocks, examine, peak_rss_mib
+    from tests.fuzz.guided import BAD, LONGEST_INPUT, MEMORY_MIB, RUNS, TARGETS
+    from tests.fuzz.originals import Original
+    from tests.fuzz.restamp import mutate_file
+    from tests.fuzz.targets import TARGETS as FUNCTIONS
+    from tests.fuzz.targets import Claim
+
+MOST_SAMPLES = 1 << 20
+"""Pixels of all frames of a file: more may be asked for, and takes its time."""
+MOST_LEARNED_FRAMES = 10
+"""The networks take a hundred times as long as the rest; what is worth finding is found in few frames."""
+NOBODY = Original("guided", b"", (), (), ())
+
+
+def main() -> None:
+    # Imports are not counted, so that however few seconds are left something is tried.
+    target, ends = sys.argv[1], time.process_time() + float(sys.argv[2])
+    torch.set_num_threads(1)
+    folder = Path(tempfile.mkdtemp(prefix="stpcodec-fuzz-"))
+    path, tally, seen, executed = folder / "x.stp", Tally(), set(), 0
+    decodes = target in ("entropy", "decode", "conceal")
+
+    def one_input(data: bytes) -> None:
+        nonlocal executed
+        if time.process_time() > ends:
+            shutil.rmtree(folder)
+            print(f"EXECUTED {executed}\nPEAK {peak_rss_mib():.0f}", file=sys.stderr, flush=True)
+            os._exit(0)  # libFuzzer has no other end but its own clock
+        executed += 1
+        path.write_bytes(data)
+        if decodes and _large(path):
+            return
+        found = examine(TARGETS[target], tally, path, NOBODY, Claim.NOTHING)
+        place = found and found.rsplit("File", 1)[-1]  # one file for each line that raises
+        if found and place not in seen:
+            seen.add(place)
+            name = f"guided-{hashlib.sha256(data).hexdigest()[:8]}-{target}.stp"
+            (BAD / name).write_bytes(data)
+            print(f"FOUND {name}: {found}", file=sys.stderr, flush=True)
+
+    # Errors are found here and not by libFuzzer, which would end at the first. Its clocks count what others make the
+    # processor do.
+    options = [
+        f"-max_len={LONGEST_INPUT}", f"-rss_limit_mb={MEMORY_MIB}", "-timeout=0",
+        f"-artifact_prefix={RUNS / target}/artifact-",
+    ]  # fmt: skip
+    assert set(TARGETS.values()) <= set(FUNCTIONS)
+    with patch("stpcodec.codec.models.load_model", cache(load_model)), clocks():
+        atheris.Setup(
+            [sys.argv[0], *options, str(RUNS / target / "corpus")],
+            one_input,
+            custom_mutator=lambda data, size, seed: mutate_file(data, size, seed, atheris.Mutate),
+        )
+        atheris.Fuzz()
+
+
+def _large(path: Path) -> bool:
+    try:
+        with StpReader(path) as reader:
+            header = reader.header
+            frames = max(1, reader.frame_count)
+            too_many = header.model != "dct" and frames > MOST_LEARNED_FRAMES
+            return too_many or header.width * header.height * frames > MOST_SAMPLES
+    except Exception:
+        return False  # the target will meet it too
+
+
+if __name__ == "__main__":
+    main()
