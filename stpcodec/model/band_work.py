@@ -123,8 +123,8 @@ class CompiledWork:
         size = (prediction.shape[2], prediction.shape[3])
         beside, apart = (None if x is None else _positions(x) for x in (reference, difference))
         with torch.autocast("cpu", enabled=False):
-            features = self._network.context(_positions(prediction), beside, apart, size)
-        return Context(prediction, features, None if share is None else share[band.computed(2)])
+            features = self._network.context(_positions(prediction), beside, apart, size, band.margin(2))
+        return Context(prediction, features, None if share is None else share[band.own(2)])
 
     def analyse(self, frame: Planes, quality: int, context: Context | None, band: Band) -> Tensor:
         values = packed(frame, band.computed(16))
@@ -132,8 +132,8 @@ class CompiledWork:
         size = (values.shape[2], values.shape[3])
         features = None if context is None else context.features
         with torch.autocast("cpu", enabled=False):
-            y = self._network.analyse(_positions(residual), quality, features, size)
-        return y.view(1, size[0] // 2, size[1] // 2, -1)[:, band.inner(1)].permute(0, 3, 1, 2)
+            y = self._network.analyse(_positions(residual), quality, features, size, band.margin(2))
+        return y.view(1, band.stop - band.start, size[1] // 2, -1).permute(0, 3, 1, 2)
 
     def syntheses(
         self, y: Tensor, quality: int, context: Context | None, band: Band, frames: Sequence[Planes]
@@ -145,9 +145,11 @@ class CompiledWork:
             prediction, features = _positions(context.prediction), context.features
             share = None if context.network is None else context.network.reshape(-1, 1)
         with torch.autocast("cpu", enabled=False):
-            plain, full = self._network.syntheses(_positions(y), quality, prediction, features, share, size)
+            plain, full = self._network.syntheses(
+                _positions(y), quality, prediction, features, share, size, band.margin(2)
+            )
         for frame, values in zip(frames, (plain if full is None else full, plain), strict=False):
-            unpack_into(values.view(*size, -1)[band.inner(2)], frame, band.start * 16)
+            unpack_into(values.view(2 * (band.stop - band.start), size[1], -1), frame, band.start * 16)
 
     def bare(self, context: Context, band: Band, frame: Planes) -> None:
         unpack_into(context.prediction[0].permute(1, 2, 0)[band.inner(2)], frame, band.start * 16)

@@ -32,14 +32,19 @@ class Band:
     def own(self, scale: int) -> slice:
         return slice(self.start * scale, self.stop * scale)
 
+    def margin(self, scale: int) -> tuple[int, int]:
+        """Rows of the halo above and below."""
+        return (self.start - self.first) * scale, (self.last - self.stop) * scale
+
     def inner(self, scale: int) -> slice:
         """The band's own rows, counted from its first computed one."""
         return slice((self.start - self.first) * scale, (self.stop - self.first) * scale)
 
 
 def cut(rows: int, halo: int) -> tuple[Band, ...]:
-    """Bands of about BAND_ROWS of `rows` rows of 1/16 resolution."""
-    count = max(1, round(rows / BAND_ROWS))
+    """Bands of about BAND_ROWS of `rows` rows of 1/16 resolution, none narrower than the halo: it is whole wherever it
+    does not end at the picture's border."""
+    count = max(1, min(round(rows / BAND_ROWS), rows // max(1, halo)))
     edges = [rows * number // count for number in range(count + 1)]
     return tuple(
         Band(start, stop, max(0, start - halo), min(rows, stop + halo))

@@ -2,7 +2,7 @@
 
 The same functions as network.ChunkNetwork, whose weights they take: activations lie position by position ``[h·w, C]``,
 biases behind residual blocks are added once a stage, and 2×2 positions are joined and parted in an order that moves
-whole lines of channels.
+whole lines of channels. Rows of a band's halo are computed as far as something inside depends on them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from stpcodec.model.layers import Block, QualityTable
 from stpcodec.model.network import GREY, ChunkNetwork
 
 Size = tuple[int, int]
+Margin = tuple[int, int]
+"""Rows above and below that belong to a band's halo; 0 at the picture's own border."""
+NONE: Margin = (0, 0)
 
 
 class CompiledNetwork:
-    """One frame at a time. size: (h, w) at 1/8 resolution, even; packed frames are ``[h·w, 96]``, latents
-    ``[h/2·w/2, latents]``."""
+    """One band at a time. size: (h, w) at 1/8 resolution with the margin, all even; packed frames are ``[h·w, 96]``,
+    latents ``[h/2·w/2, latents]``. What comes back is without the margin, but for features."""
 
     def __init__(self, network: ChunkNetwork) -> None:
         self._inter, self._width, self._wide = network.inter, network.config.width, network.config.wide
@@ -55,9 +58,9 @@ class CompiledNetwork:
         self._of_quality = lru_cache(maxsize=400)(self._vector)
 
     def context(
-        self, prediction: Tensor, reference: Tensor | None, difference: Tensor | None, size: Size
+        self, prediction: Tensor, reference: Tensor | None, difference: Tensor | None, size: Size, margin: Margin
     ) -> Tensor:
-        """Features ``[h·w, width]``; see ChunkNetwork.context."""
+        """Features ``[·, width]``, within `features_margin(margin)`; see ChunkNetwork.context."""
         own, beside, bias = self._context
         if reference is None:
             x = torch.addmm(bias, prediction, self._context_both)
@@ -65,47 +68,62 @@ class CompiledNetwork:
             x = torch.addmm(bias, prediction, own).addmm_(reference, beside)
         if difference is not None:
             x.addmm_(difference, self._context_between)
-        return self._context_blocks(x, size)
+        return self._context_blocks(x, size, margin)[0]
 
-    def analyse(self, residual: Tensor, quality: int, features: Tensor | None, size: Size) -> Tensor:
+    def features_margin(self, margin: Margin) -> Margin:
+        return self._context_blocks.left(margin) if self._inter else margin
+
+    def analyse(self, residual: Tensor, quality: int, features: Tensor | None, size: Size, margin: Margin) -> Tensor:
         """Real latents in steps; residual: the packed frame less its prediction (GREY where there is none)."""
+        known = margin if features is None else self.features_margin(margin)
         weight, bias = self._analysis_enter
-        x = torch.addmm(bias, residual, weight)
+        seen, seen_size = _cut(residual, size, margin, known)
+        x = torch.addmm(bias, seen, weight)
         if features is not None:
             x += features
         x *= self._of_quality("analysis_quality", quality)
-        x = self._analysis_blocks(x, size)
+        x, seen_size, left = self._analysis_blocks(x, seen_size, known)
+        even = (left[0] // 2 * 2, left[1] // 2 * 2)
+        x, seen_size = _cut(x, seen_size, left, even)
         weight, bias = self._analysis_down
-        x = torch.addmm(bias, _join(x, size), weight)
-        x = self._analysis_wide(x, (size[0] // 2, size[1] // 2))
+        x = torch.addmm(bias, _join(x, seen_size), weight)
+        x, wide_size, left = self._analysis_wide(x, _halved(seen_size), _halved(even))
         weight, bias = self._analysis_leave
-        y = torch.addmm(bias, x, weight).addmm_(_join(residual, size), self._linear)
+        y = torch.addmm(bias, _cut(x, wide_size, left, NONE)[0], weight)
+        y.addmm_(_join(*_cut(residual, size, margin, NONE)), self._linear)
         return y.mul_(self._of_quality("log_gain", quality))
 
     def syntheses(
         self, y: Tensor, quality: int, prediction: Tensor | None, features: Tensor | None, share: Tensor | None,
-        size: Size,
+        size: Size, margin: Margin,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """Packed frames, not clamped, see ChunkNetwork.syntheses. prediction None: an intra frame, else features None:
-        the linear path alone; share ``[h·w, 1]``: of the network where it does not count everywhere."""
+        the linear path alone; share ``[·, 1]``: of the network where it does not count everywhere, without margin."""
         y = y * self._of_quality("log_inverse_gain", quality)
-        plain = _part(y @ self._inverse, size)
+        own, own_size = _cut(y, _halved(size), _halved(margin), NONE)
+        plain = _part(own @ self._inverse, (2 * own_size[0], 2 * own_size[1]))
         if prediction is None:
             plain += GREY
         else:
-            plain += prediction
+            plain += _cut(prediction, size, margin, NONE)[0]
             if features is None:
                 return plain, None
         weight, bias = self._synthesis_enter
-        x = self._synthesis_wide(torch.addmm(bias, y, weight), (size[0] // 2, size[1] // 2))
+        x, wide_size, left = self._synthesis_wide(torch.addmm(bias, y, weight), _halved(size), _halved(margin))
         weight, bias = self._synthesis_up
-        x = _part(torch.addmm(bias, x, weight), size)
+        x, left, size = torch.addmm(bias, x, weight), (2 * left[0], 2 * left[1]), (2 * wide_size[0], 2 * wide_size[1])
+        x = _part(x, size)
         if features is not None:
-            x += features
+            known = self.features_margin(margin)
+            both = (min(left[0], known[0]), min(left[1], known[1]))
+            rows = features.shape[0] // size[1]
+            x, size = _cut(x, size, left, both)
+            x += _cut(features, (rows, size[1]), known, both)[0]
+            left = both
         x *= self._of_quality("synthesis_quality", quality)
-        x = self._synthesis_blocks(x, size)
+        x, size, left = self._synthesis_blocks(x, size, left)
         weight, bias = self._synthesis_leave
-        full = (plain + bias).addmm_(x, weight)
+        full = (plain + bias).addmm_(_cut(x, size, left, NONE)[0], weight)
         # Chosen, not multiplied in: to the last bit what an encoder has put together from both.
         return plain, full if share is None else torch.where(share > 0, full, plain)
 
@@ -135,15 +153,24 @@ class _Blocks:
             ))  # fmt: skip
         self._total = total
 
-    def __call__(self, x: Tensor, size: Size) -> Tensor:
-        """``[h·w, C]``; may change x."""
+    def left(self, margin: Margin) -> Margin:
+        """Of a margin: every block sees one row, which is no longer right behind it."""
+        return max(0, margin[0] - len(self._parts)), max(0, margin[1] - len(self._parts))
+
+    def __call__(self, x: Tensor, size: Size, margin: Margin) -> tuple[Tensor, Size, Margin]:
+        """``[h·w, C]``, which may be changed; with what is left of size and margin."""
         for enter, enter_bias, depthwise, depthwise_bias, leave, expand, expand_bias, reduce in self._parts:
             inner = F.leaky_relu_(torch.addmm(enter_bias, x, enter), 0.1)
             seen = inner.view(1, *size, -1).permute(0, 3, 1, 2)
             seen = F.conv2d(seen, depthwise, depthwise_bias, padding=1, groups=depthwise.shape[0])
-            x.addmm_(seen.permute(0, 2, 3, 1).reshape(-1, depthwise.shape[0]), leave)
+            seen = seen.permute(0, 2, 3, 1).reshape(-1, depthwise.shape[0])
+            right = (max(0, margin[0] - 1), max(0, margin[1] - 1))
+            seen, _ = _cut(seen, size, margin, right)
+            x, size = _cut(x, size, margin, right)
+            margin = right
+            x.addmm_(seen, leave)
             x.addmm_(torch.addmm(expand_bias, x, expand).relu_(), reduce)
-        return x if self._total is None else x.add_(self._total)
+        return (x if self._total is None else x.add_(self._total)), size, margin
 
 
 def _matrix(conv: nn.Conv2d) -> Tensor:
@@ -173,3 +200,14 @@ def _part(x: Tensor, size: Size) -> Tensor:
     height, width = size
     x = x.view(height // 2, width // 2, 2, 2, -1).transpose(1, 2)
     return x.reshape(height * width, -1)
+
+
+def _cut(x: Tensor, size: Size, margin: Margin, wanted: Margin) -> tuple[Tensor, Size]:
+    """The rows within a smaller margin; nothing moves."""
+    height, width = size
+    start, stop = margin[0] - wanted[0], height - margin[1] + wanted[1]
+    return x[start * width : stop * width], (stop - start, width)
+
+
+def _halved(size: Size) -> Size:
+    return size[0] // 2, size[1] // 2

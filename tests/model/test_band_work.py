@@ -16,7 +16,8 @@ from tests.model.test_bands import planes
 
 CPU = torch.device("cpu")
 HEIGHT, WIDTH = 96, 80
-BANDS = [Band(0, 6, 0, 6), Band(0, 3, 0, 5), Band(2, 4, 1, 6), Band(4, 6, 2, 6)]
+BANDS = [Band(0, 6, 0, 6), Band(0, 3, 0, 5), Band(2, 4, 0, 6), Band(4, 6, 2, 6)]
+"""With the inter network's halo of two rows; the intra network's would be five."""
 
 
 def filled(fill: Callable[[list[Planes]], None], count: int, band: Band) -> list[torch.Tensor]:
@@ -36,6 +37,8 @@ def filled(fill: Callable[[list[Planes]], None], count: int, band: Band) -> list
 @pytest.mark.parametrize("band", BANDS)
 @pytest.mark.parametrize("kind", ["intra", "one", "one, shared", "two", "two, warped", "plain"])
 def test_compiled_and_torch_agree(kind: str, band: Band) -> None:
+    if kind == "intra" and band is not BANDS[0]:
+        pytest.skip("needs a taller picture; test_bands.py has one")
     model = load_model("stp-s", device=CPU)
     part = model.intra if kind == "intra" else model.inter
     assert isinstance(part, LearnedTransform)

@@ -27,6 +27,7 @@ def test_bands_cover_all_rows_once(rows: int, halo: int) -> None:
         assert band.first == max(0, band.start - halo)
         assert band.last == min(rows, band.stop + halo)
         assert len(bands) == 1 or BAND_ROWS / 2 < band.stop - band.start < 2 * BAND_ROWS
+        assert band.margin(1) == (halo * (band.start > 0), halo * (band.stop < rows))
         own = list(range(rows * 8))[band.computed(8)][band.inner(8)]
         assert own == list(range(rows * 8))[band.own(8)]
 
@@ -80,6 +81,12 @@ def test_a_picture_in_bands_is_the_picture_computed_whole(
         # One row less is not enough: the test above could not fail otherwise.
         monkeypatch.setattr(learned, "cut", lambda rows, halo: cut(rows, 0))
         assert any(not torch.allclose(a, b, atol=2e-5) for a, b in zip(results(), whole, strict=True))
+
+
+@given(rows=st.integers(1, 300), halo=st.integers(7, 40))
+def test_bands_are_as_wide_as_the_halo(rows: int, halo: int) -> None:
+    bands = cut(rows, halo)
+    assert len(bands) == 1 or min(band.stop - band.start for band in bands) >= halo
 
 
 def test_halo_of_the_default_model() -> None:
