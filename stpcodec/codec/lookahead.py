@@ -34,10 +34,11 @@ class Chain:
         history: Future[History | None] = Future()
         before, self._history = self._history, history
 
-        def begin(_: object) -> None:
+        # Not by way of `before`: it holds its callbacks, and a circle keeps frames until the collector comes by.
+        def begin(done: Future[History | None]) -> None:
             try:
                 chunk = self._codec.begin(
-                    frames, quality=quality or self._quality, asked=self._quality, history=before.result(),
+                    frames, quality=quality or self._quality, asked=self._quality, history=done.result(),
                     weights=weights,
                 )  # fmt: skip
             except BaseException as error:

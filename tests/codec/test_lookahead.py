@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
+import weakref
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,26 @@ def assert_same(found: list[EncodedChunk], expected: list[EncodedChunk]) -> None
     for one, other in zip(found, expected, strict=True):
         assert one.streams == other.streams
         assert torch.equal(one.reconstruction.y, other.reconstruction.y)
+
+
+def test_nothing_is_kept_of_what_was_coded(tiny: ChunkCodec, chunks: list[Planes]) -> None:
+    """Without the garbage collector: a long video would fill the memory until it comes by."""
+    gc.collect()
+    gc.disable()
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            chain, seen = Chain(tiny, quality=60, pool=pool), []
+            coming = []
+            for chunk in chunks:
+                frames = chunk.map(torch.clone)
+                seen.append(weakref.ref(frames.y))
+                coming.append(chain.add(frames))
+                del frames
+            while coming:
+                coming.pop(0).result()
+        assert [frames() for frames in seen[:-2]] == [None] * (len(chunks) - 2)
+    finally:
+        gc.enable()
 
 
 def test_in_the_callers_thread(tiny: ChunkCodec, chunks: list[Planes], expected: list[EncodedChunk]) -> None:
