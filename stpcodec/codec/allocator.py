@@ -18,8 +18,8 @@ def keep_freed_memory() -> None:
     callers of the library.
 
     A picture needs the same tensors again and again. glibc gives each back to the system and asks for it anew, whose
-    pages come one by one and zeroed: that took a quarter to a third of the time (docs/ablations.md). Does nothing where
-    the C library is another.
+    pages come one by one and zeroed: with two threads that took up to a third of the time (docs/ablations.md). Does
+    nothing where the C library is another.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
