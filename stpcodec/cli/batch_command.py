@@ -92,7 +92,7 @@ def batch(
     """Encode many videos into a folder, on one machine or several.
 
     With `--engine ray` the segments of all files are tasks of a Ray cluster, and as many files as it has cores are
-    worked on at once. The videos are read and the files written here; the files are those of `encode --threads 1`. A
+    worked on at once. The videos are read and the files written here; the files are those of `encode`. A
     segment whose worker is lost is coded again. As with encode, failures do not stop the others, and an interrupted run
     goes on with the same command.
     """

@@ -1,8 +1,7 @@
 """How many segments are coded at once, each in a process of its own, and on how many threads each.
 
-The bytes of a file depend on the threads of an operation (torch sums in another order on two threads than on one), so
-the default of threads follows from the video and the cores, never from the number of jobs: the same bytes for every
-`jobs`. Cores that fewer jobs leave idle code further pictures, with as many threads for each (codec/parallel.py).
+An operation has one thread whatever is chosen here (codec/parallel.py), so the bytes are the same for every number of
+jobs and threads. Cores that fewer jobs leave idle code further pictures and help within them.
 """
 
 from __future__ import annotations

@@ -5,8 +5,7 @@
 
 The source is read here alone, so the workers need no shared disk; they need stpcodec and the model. Frames wait in
 Ray's object store, bounded in bytes and by the number of workers. A task whose worker dies is started anew from the
-frames that still lie there. A segment's bytes depend on the threads of an operation alone, so where it is coded does
-not matter.
+frames that still lie there. A segment's bytes do not depend on where it is coded, nor on how many threads.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from stpcodec.codec.allocator import keep_freed_memory
 from stpcodec.codec.jobs import WAITING_BYTES
 from stpcodec.codec.worker import Setup
 from stpcodec.errors import StpError, UsageError
@@ -92,6 +92,7 @@ def encode_segment(setup: Setup, first_frame: int, chunks: Chunks) -> Segment:
     """Runs on a worker."""
     import torch
 
+    keep_freed_memory()
     torch.set_num_threads(setup.threads or 1)
     codec = _codec(_Key(setup))
     with codec.pool(setup.cores) as pool:

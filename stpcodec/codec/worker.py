@@ -132,7 +132,7 @@ def _serve(connection: Connection, requests: queue.SimpleQueue[object]) -> None:
 def _encode(
     codec: SegmentCodec, first_frame: int, cores: int, requests: queue.SimpleQueue[object], connection: Connection
 ) -> None:
-    """Operations have the threads that they have in `segment_stream`: the same bytes."""
+    """As in `segment_stream`: the same bytes."""
     with codec.pool(cores) as pool:
         builder = codec.open(first_frame, pool)
         while isinstance(request := requests.get(), Add):
@@ -143,7 +143,7 @@ def _encode(
 
 
 def _decode(codec: SegmentCodec, request: Decode, connection: Connection) -> None:
-    """Operations have the threads that they have in `frames_ahead`: the same pictures."""
+    """As in `frames_ahead`: the same pictures."""
     from stpcodec.codec.parallel import thread_beside
 
     with thread_beside(codec.device):

@@ -98,7 +98,8 @@ class TorchWork:
 
 
 class CompiledWork:
-    """On the CPU, in float32, one frame at a time."""
+    """On the CPU, in float32, one frame at a time. Its contexts hold features position by position, within
+    `CompiledNetwork.features_margin`, and `network` of the band's own rows."""
 
     def __init__(self, network: ChunkNetwork) -> None:
         self._network = CompiledNetwork(network)

@@ -13,21 +13,20 @@ import torch
 
 T = TypeVar("T")
 
-_helpers: ThreadPoolExecutor | None = None
+_blocks: list[ThreadPoolExecutor | None] = []
+"""Of helpers, one for each `helped_by` that is open; threads may open and close them in any order."""
 
 
 @contextmanager
 def helped_by(threads: int) -> Iterator[None]:
     """Inside the block so many more threads take part in what any thread does by `side_by_side`; their operations use
-    one thread each. For the whole process; the innermost block counts."""
-    global _helpers
-    before = _helpers
-    _helpers = ThreadPoolExecutor(threads, "stpcodec-helper", torch.set_num_threads, (1,)) if threads else None
-    pool = _helpers
+    one thread each. For the whole process; the block opened last counts."""
+    pool = ThreadPoolExecutor(threads, "stpcodec-helper", torch.set_num_threads, (1,)) if threads else None
+    _blocks.append(pool)
     try:
         yield
     finally:
-        _helpers = before
+        _blocks.remove(pool)
         if pool is not None:
             pool.shutdown(cancel_futures=True)
 
@@ -38,7 +37,7 @@ def side_by_side(tasks: Sequence[Callable[[], T]]) -> list[T]:
     The caller takes one task after the other; helpers take some of them if they come by in time, so nobody waits for a
     helper that is busy elsewhere.
     """
-    pool = _helpers
+    pool = _blocks[-1] if _blocks else None
     if pool is None or len(tasks) < 2:
         return [task() for task in tasks]
     turn, ended = count(), threading.Semaphore(0)
