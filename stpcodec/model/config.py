@@ -77,12 +77,12 @@ class ModelConfig:
 STP_S = ModelConfig(
     name="stp-s",
     intra=NetworkConfig(
-        frames=1, latents=192, hyper=32, width=128, wide=256, context_depth=0,
+        frames=1, latents=384, hyper=32, width=128, wide=256, context_depth=0,
         analysis_depth=2, analysis_wide_depth=2, synthesis_depth=3, synthesis_wide_depth=3,
         prior_width=160, prior_depth=2, prior_steps=4,
     ),
     inter=NetworkConfig(
-        frames=1, latents=256, hyper=32, width=96, wide=256, context_depth=1,
+        frames=1, latents=384, hyper=32, width=96, wide=256, context_depth=1,
         analysis_depth=1, analysis_wide_depth=1, synthesis_depth=2, synthesis_wide_depth=1,
         prior_width=160, prior_depth=2, prior_steps=2,
     ),

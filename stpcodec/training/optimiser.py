@@ -19,6 +19,9 @@ LINEAR_RATE = 0.1
 """The linear path starts at its optimum: steps fit for random weights would shake it to pieces."""
 MUON_RATE = 10.0
 """Muon's step relative to Adam's: a learning rate of 1e-3 moves matrices by spectral norm 0.01."""
+PRIOR_RATE = 2.0
+"""Of the integer prior, which Adam moves: its weights are far from their optimum long after the transforms are near
+theirs, above all those of latents that were added later (grow.py)."""
 MOMENTUM = 0.95
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
@@ -41,18 +44,21 @@ class MuonAdam(torch.optim.Optimizer):
     """`named`: the network's parameters. Matrices are ``[O, I]`` or 1×1 convolutions; both sides above 16."""
 
     def __init__(self, named: Iterable[tuple[str, nn.Parameter]], learning_rate: float):
-        matrices, linear, others = [], [], []
+        matrices, linear, prior, others = [], [], [], []
         for name, parameter in named:
             if ".linear." in name:
                 linear.append(parameter)
             elif is_matrix(name, parameter):
                 matrices.append(parameter)
+            elif ".prior." in name:
+                prior.append(parameter)
             else:
                 others.append(parameter)
         groups = [
             {"params": matrices, "scale": MUON_RATE, "muon": True},
             {"params": linear, "scale": LINEAR_RATE, "muon": False},
             {"params": others, "scale": 1.0, "muon": False},
+            {"params": prior, "scale": PRIOR_RATE, "muon": False},
         ]
         super().__init__(groups, {"lr": learning_rate})
 
