@@ -1,4 +1,4 @@
-"""Qualities between two whole numbers, and lower ones: which chunk has which."""
+"""Qualities between two whole numbers, and lower ones: which picture has which."""
 
 from __future__ import annotations
 
@@ -18,21 +18,34 @@ from tests.codec.clips import pictures, write_video
 
 
 @pytest.mark.parametrize(("value", "better"), [(52, 0), (52.25, 25), (52.4, 40), (52.99, 99)])
-def test_as_many_chunks_are_better_as_the_fraction_says(value: float, better: int) -> None:
+def test_as_many_pictures_are_better_as_the_fraction_says(value: float, better: int) -> None:
     for first_frame in (0, 129, 1000):
-        chunks = [Qualities(value).of_chunk(first_frame, number) for number in range(100)]
-        assert chunks.count(53) == better
-        assert set(chunks) <= {52, 53}
+        pictures = [Qualities(value).of_picture(first_frame, number) for number in range(100)]
+        assert abs(pictures.count(53) - better) <= (value != 52)
+        assert set(pictures) <= {52, 53}
 
 
-def test_they_are_spread_evenly() -> None:
-    chunks = [Qualities(30.5).of_chunk(0, number) for number in range(8)]
-    assert chunks == [30, 31] * 4
+@pytest.mark.parametrize("stride", [1, 2, 4, 8])
+def test_they_are_spread_evenly(stride: int) -> None:
+    """Also the anchors of chunks of one length among themselves."""
+    for start in range(8):
+        pictures = [Qualities(30.5).of_picture(0, start + stride * number) for number in range(16)]
+        assert 6 <= pictures.count(31) <= 10
+
+
+def test_a_higher_quality_makes_no_picture_worse() -> None:
+    def all_of(hundredths: int) -> list[int]:
+        return [Qualities(hundredths / 100).of_picture(7, number) for number in range(150)]
+
+    for hundredths in range(4990, 5120):
+        lower, higher = all_of(hundredths), all_of(hundredths + 1)
+        assert lower != higher
+        assert all(one <= other for one, other in zip(lower, higher, strict=True))
 
 
 def test_a_segment_can_have_less() -> None:
     qualities = Qualities(60, {128: 40.0})
-    assert [qualities.of_chunk(first, 0) for first in (0, 128, 256)] == [60, 40, 60]
+    assert [qualities.of_picture(first, 0) for first in (0, 128, 256)] == [60, 40, 60]
     assert qualities.of_file == 60
     assert qualities.remark == "less in 1 segments"
 
