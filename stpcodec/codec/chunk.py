@@ -13,7 +13,6 @@ from torch import Tensor
 
 from stpcodec.codec.interest import raised
 from stpcodec.codec.picture import (
-    PATCH,
     SKIP,
     DecodePlace,
     EncodedPicture,
@@ -24,7 +23,7 @@ from stpcodec.codec.picture import (
 )
 from stpcodec.entropy.tables import TableSet
 from stpcodec.errors import CorruptFile
-from stpcodec.latents.chunk import ChunkLatents, PictureLatents
+from stpcodec.latents.chunk import PATCH, ChunkLatents, PictureLatents
 from stpcodec.latents.gop import Picture, coding_order, predicted_past
 from stpcodec.latents.motion_field import scaled, still_fields
 from stpcodec.latents.quantise import SIXTEENTHS

@@ -14,7 +14,6 @@ import xxhash
 from torch import Tensor
 
 from stpcodec.codec.chunk import ChunkCodec, EncodedChunk, History
-from stpcodec.codec.interest import PATCH
 from stpcodec.codec.parallel import Inline, picture_pool
 from stpcodec.codec.planning import Planner
 from stpcodec.codec.prefetch import prefetched
@@ -23,6 +22,7 @@ from stpcodec.codec.samples import to_planes, to_samples
 from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.container import Chunk, Segment, StreamHeader
 from stpcodec.errors import CorruptFile, CorruptSegment
+from stpcodec.latents.chunk import PATCH
 from stpcodec.model.planes import Planes
 from stpcodec.patches.padding import padded_size
 from stpcodec.video.frames import Frame

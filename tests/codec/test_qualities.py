@@ -8,7 +8,9 @@ import pytest
 
 from stpcodec.codec.ceiling import Ceiling
 from stpcodec.codec.encoder import encode
+from stpcodec.codec.models import codec_of_file
 from stpcodec.codec.qualities import Qualities, tidy
+from stpcodec.codec.segments import SegmentCodec
 from stpcodec.codec.targets import encode_to
 from stpcodec.codec.verify import verify
 from stpcodec.codec.windows import frame_costs, windows
@@ -77,6 +79,29 @@ def test_files_lie_between_their_neighbours_and_decode(source: Path, tmp_path: P
             assert stream.header.quality == int(quality)
             assert stream.header.encoder.endswith("quality 50.5") == (quality == 50.5)
     assert sizes[0] < sizes[1] < sizes[2]
+
+
+def test_pictures_of_a_chunk_differ(tiny_weights: Path, tmp_path: Path) -> None:
+    """A model with motion has pictures of its own for the frames of a chunk; they are counted through the segment."""
+    source = write_video(tmp_path / "in.mkv", pictures(20, height=64, width=64, cut_at=14))
+
+    def of_pictures(quality: float) -> list[list[int]]:
+        target, found = tmp_path / "x.stp", list[list[int]]()
+        encode(source, target, quality=quality, model=str(tiny_weights), overwrite=True, threads=1, jobs=1)
+        with StpReader(target) as stream:
+            loaded = codec_of_file(stream.header, model=str(tiny_weights))
+            codec = SegmentCodec(stream.header, loaded.codec, loaded.device)
+            for number in range(len(stream.segments)):
+                chunks = codec.latents(stream.read_segment(number))
+                found.append([picture.quality for (part,) in chunks for picture in part.latents.pictures])
+        return found
+
+    mixed = Qualities(50.4)
+    plain, found = of_pictures(50), of_pictures(50.4)
+    assert [len(segment) for segment in plain] == [14, 6]
+    for first_frame, one, other in zip((0, 14), plain, found, strict=True):
+        better = [mixed.of_picture(first_frame, number) - 50 for number in range(len(one))]
+        assert [b - a for a, b in zip(one, other, strict=True)] == better
 
 
 def test_jobs_do_not_change_the_bytes(source: Path, tmp_path: Path) -> None:
