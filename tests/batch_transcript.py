@@ -88,6 +88,10 @@ BROKEN = (
 """Those of which nothing can be made."""
 
 
+BY_HAND = "# With Ray: one worker and two"
+"""The heading from which on the page is written by hand."""
+
+
 class Shell:
     """Runs commands in `folder` and writes down what they say, as a terminal would show it."""
 
@@ -179,6 +183,14 @@ def transcript(folder: Path) -> str:
     return "\n".join(parts)
 
 
+def by_hand(page: Path) -> str:
+    """What stands on the page behind the transcript, which is not of its making."""
+    _, heading, rest = page.read_text(encoding="utf-8").partition(f"\n{BY_HAND}\n")
+    return heading + rest
+
+
 if __name__ == "__main__":
+    page = Path(sys.argv[1])
+    kept = by_hand(page) if page.exists() else ""
     with tempfile.TemporaryDirectory(prefix="stpcodec-") as name:
-        Path(sys.argv[1]).write_text(transcript(Path(name)), encoding="utf-8")
+        page.write_text(transcript(Path(name)) + kept, encoding="utf-8")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stpcodec.cli.quantities import parse_rate, parse_size
+from stpcodec.cli.quantities import parse_rate, parse_region, parse_size
 from stpcodec.errors import UsageError
 
 if TYPE_CHECKING:  # loads torch
     from stpcodec.codec.goals import Goal
+    from stpcodec.codec.interest import Interest
 
 TargetPsnr = Annotated[
     float | None,
@@ -33,6 +35,10 @@ Bitrate = Annotated[
     str | None,
     typer.Option("--bitrate", metavar="RATE", help="Instead of --quality: nearest to 800k, without the sound."),
 ]
+MaxBitrate = Annotated[
+    str | None,
+    typer.Option("--max-bitrate", metavar="RATE", help="No second above 2M: its segments get less quality."),
+]
 Roi = Annotated[
     list[str] | None,
     typer.Option(
@@ -40,6 +46,9 @@ Roi = Annotated[
         help="More bits for this region, less elsewhere; may be given several times. Gain 4 if not said.",
     ),
 ]  # fmt: skip
+
+_TARGETS = ("target_psnr", "target_ssim", "target_vmaf", "target_size", "bitrate")
+"""Parameters of every verb that asks `one_aim`."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +64,21 @@ class Aim:
         return Goal(Kind(self.kind), self.value)
 
 
-def one_aim(
-    context: typer.Context, *, psnr_db: float | None = None, ssim: float | None = None, vmaf: float | None = None,
-    size: str | None = None, bitrate: str | None = None,
-) -> Aim | None:  # fmt: skip
+def interest_of(roi: Sequence[str]) -> Interest | None:
+    """The regions that --roi names, None without any. Loads torch. Raises UsageError, for bad spelling before that."""
+    places = [parse_region(text) for text in roi]
+    if not places:
+        return None
+    from stpcodec.codec.interest import GAIN, Interest, Region
+
+    return Interest(
+        tuple(Region(*place, GAIN if gain is None else gain, start, end) for place, gain, start, end in places)
+    )
+
+
+def one_aim(context: typer.Context) -> Aim | None:
     """The one aim of a command line, or None. Raises UsageError for several, and beside --quality."""
-    given = {
-        "target_psnr": psnr_db, "target_ssim": ssim, "target_vmaf": vmaf, "target_size": size, "bitrate": bitrate,
-    }  # fmt: skip
+    given = {name: context.params[name] for name in _TARGETS}
     chosen = [name for name, value in given.items() if value is not None]
     commanded = [name for name in (*chosen, "quality") if _is_commanded(context, name)]
     if len(commanded) > 1 or (not commanded and len(chosen) > 1):

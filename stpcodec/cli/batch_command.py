@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stpcodec.cli.aim import Bitrate, Roi, TargetPsnr, TargetSize, TargetSsim, TargetVmaf, one_aim
+from stpcodec.cli.aim import Bitrate, MaxBitrate, Roi, TargetPsnr, TargetSize, TargetSsim, TargetVmaf, one_aim
 from stpcodec.cli.batch import Batch, Rules
 from stpcodec.cli.coding import Coding
 from stpcodec.cli.files import VIDEOS, plan_jobs
@@ -20,13 +20,19 @@ from stpcodec.cli.session import (
     Json,
     LogFile,
     ModelFolder,
+    ModelName,
     OutDir,
     Overwrite,
+    Quality,
     Quiet,
     Recursive,
+    SegmentFrames,
     Session,
     SkipExisting,
+    Strict,
+    Tile,
     Verbose,
+    VerifyWritten,
     help_text,
 )
 from stpcodec.errors import UsageError
@@ -59,27 +65,24 @@ def batch(
         int | None,
         typer.Option("--workers", min=1, metavar="N", help="Of a Ray cluster of its own; by default one a core."),
     ] = None,
-    quality: Annotated[float, typer.Option("--quality", min=1, max=100, help="As of encode.")] = 50,
+    quality: Quality = 50,
     target_psnr: TargetPsnr = None,
     target_ssim: TargetSsim = None,
     target_vmaf: TargetVmaf = None,
     target_size: TargetSize = None,
     bitrate: Bitrate = None,
-    max_bitrate: Annotated[str | None, typer.Option("--max-bitrate", metavar="RATE", help="As of encode.")] = None,
+    max_bitrate: MaxBitrate = None,
     roi: Roi = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", metavar="NAME|FILE", help="Model name or weights file; all machines must have it."),
-    ] = None,
+    model: ModelName = None,
     model_dir: ModelFolder = None,
-    segment_frames: Annotated[int, typer.Option("--segment-frames", min=1, max=256, help="As of encode.")] = 128,
+    segment_frames: SegmentFrames = 128,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="CPU threads of each segment; with Ray 1 by default.")
     ] = None,
-    tile: Annotated[int, typer.Option("--tile", min=0, help="As of encode.")] = 0,
+    tile: Tile = 0,
     overwrite: Overwrite = False,
-    verify: Annotated[bool, typer.Option("--verify", help="As of encode.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="As of encode.")] = False,
+    verify: VerifyWritten = False,
+    strict: Strict = False,
     out_dir: OutDir = None,
     recursive: Recursive = False,
     skip_existing: SkipExisting = False,
@@ -92,9 +95,9 @@ def batch(
     """Encode many videos into a folder, on one machine or several.
 
     With `--engine ray` the segments of all files are tasks of a Ray cluster, and as many files as it has cores are
-    worked on at once. The videos are read and the files written here; the files are those of `encode`. A
-    segment whose worker is lost is coded again. As with encode, failures do not stop the others, and an interrupted run
-    goes on with the same command.
+    worked on at once. The videos are read and the files written here; the files are those of `encode`. All machines
+    must have the model. A segment whose worker is lost is coded again. As with encode, failures do not stop the
+    others, and an interrupted run goes on with the same command.
     """
     session: Session = context.obj
     if engine is not Engine.RAY and (address is not None or workers is not None):
@@ -104,9 +107,7 @@ def batch(
     coding = Coding(
         session,
         quality=quality,
-        aim=one_aim(
-            context, psnr_db=target_psnr, ssim=target_ssim, vmaf=target_vmaf, size=target_size, bitrate=bitrate
-        ),
+        aim=one_aim(context),
         max_bitrate=None if max_bitrate is None else parse_rate(max_bitrate, "--max-bitrate"),
         model=model,
         model_dir=model_dir,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stpcodec.cli.session import Device, Json, LogFile, Quiet, Session, Verbose, help_text
+from stpcodec.cli.session import CpuThreads, Device, Json, LogFile, Quiet, Session, Verbose, help_text
 
 EXAMPLES = """Examples:
 
@@ -51,7 +51,7 @@ def bench(
         float, typer.Option("--page-mb", min=0, help="Room for pictures in report.html, in MB, over all clips.")
     ] = 32.0,
     device: Device = "auto",
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")] = None,
+    threads: CpuThreads = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure our models again (after a change of code).")] = False,
     video_check: Annotated[
         bool,

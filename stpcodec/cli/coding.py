@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stpcodec.cli import console
-from stpcodec.cli.aim import Aim
+from stpcodec.cli.aim import Aim, interest_of
 from stpcodec.cli.judges import judge_of
 from stpcodec.cli.quantities import parse_region
 from stpcodec.cli.session import Session
@@ -52,13 +52,7 @@ class Coding:
     @property
     def interest(self) -> Interest | None:
         """Loads torch. Raises UsageError."""
-        from stpcodec.codec.interest import GAIN, Interest, Region
-
-        regions = []
-        for text in self.roi:
-            place, gain, start, end = parse_region(text)
-            regions.append(Region(*place, GAIN if gain is None else gain, start, end))
-        return Interest(tuple(regions)) if regions else None
+        return interest_of(self.roi)
 
     @property
     def is_search(self) -> bool:

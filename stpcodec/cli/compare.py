@@ -10,6 +10,7 @@ import typer
 
 from stpcodec.cli import console
 from stpcodec.cli.session import (
+    DecodeJobs,
     Device,
     Json,
     JsonProgress,
@@ -18,6 +19,7 @@ from stpcodec.cli.session import (
     Overwrite,
     Quiet,
     Session,
+    Threads,
     Verbose,
     WeightsFile,
     help_text,
@@ -56,7 +58,8 @@ def compare(
     model: WeightsFile = None,
     model_dir: ModelFolder = None,
     device: Device = "auto",
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")] = None,
+    jobs: DecodeJobs = None,
+    threads: Threads = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -89,6 +92,7 @@ def compare(
             model_dir=model_dir,
             device=device,
             threads=threads,
+            jobs=jobs,
             overwrite=overwrite,
             load=session.load,
             progress=progress,

@@ -13,6 +13,7 @@ from stpcodec.cli.batch import Batch, Rules
 from stpcodec.cli.files import STP, one_pair, plan_jobs, refuse_shared_stdout
 from stpcodec.cli.journal import Job, Journal
 from stpcodec.cli.session import (
+    DecodeJobs,
     Device,
     DryRun,
     End,
@@ -93,15 +94,7 @@ def decode(
     conceal: Annotated[
         bool, typer.Option("--conceal", help="Fill what a damaged file has lost from the nearest intact frames.")
     ] = False,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            min=1,
-            metavar="N",
-            help="Segments decoded at once, each in a process; by default as many as pay.",
-        ),
-    ] = None,
+    jobs: DecodeJobs = None,
     threads: Threads = None,
     overwrite: Overwrite = False,
     out_dir: OutDir = None,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stpcodec.cli.aim import Bitrate, Roi, TargetPsnr, TargetSize, TargetSsim, TargetVmaf, one_aim
+from stpcodec.cli.aim import Bitrate, MaxBitrate, Roi, TargetPsnr, TargetSize, TargetSsim, TargetVmaf, one_aim
 from stpcodec.cli.batch import Batch, Rules
 from stpcodec.cli.coding import Coding
 from stpcodec.cli.files import VIDEOS, one_pair, plan_jobs, refuse_shared_stdout
@@ -20,14 +20,20 @@ from stpcodec.cli.session import (
     JsonProgress,
     LogFile,
     ModelFolder,
+    ModelName,
     OutDir,
     Overwrite,
+    Quality,
     Quiet,
     Recursive,
+    SegmentFrames,
     Session,
     SkipExisting,
+    Strict,
     Threads,
+    Tile,
     Verbose,
+    VerifyWritten,
     help_text,
 )
 from stpcodec.codec.output import STANDARD_STREAM, check_target
@@ -65,30 +71,18 @@ def encode(
             show_default=False,
         ),
     ],
-    quality: Annotated[
-        float,
-        typer.Option("--quality", min=1, max=100, help="Higher is better and larger; 52.4 mixes 52 and 53."),
-    ] = 50,
+    quality: Quality = 50,
     target_psnr: TargetPsnr = None,
     target_ssim: TargetSsim = None,
     target_vmaf: TargetVmaf = None,
     target_size: TargetSize = None,
     bitrate: Bitrate = None,
-    max_bitrate: Annotated[
-        str | None,
-        typer.Option("--max-bitrate", metavar="RATE", help="No second above 2M: its segments get less quality."),
-    ] = None,
+    max_bitrate: MaxBitrate = None,
     roi: Roi = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", metavar="NAME|FILE", help="Model name or weights file; the default is learned."),
-    ] = None,
+    model: ModelName = None,
     model_dir: ModelFolder = None,
     device: Device = "auto",
-    segment_frames: Annotated[
-        int,
-        typer.Option("--segment-frames", min=1, max=256, help="Longest segment: seeking and damage stop at its ends."),
-    ] = 128,
+    segment_frames: SegmentFrames = 128,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -99,21 +93,13 @@ def encode(
         ),
     ] = None,
     threads: Threads = None,
-    tile: Annotated[
-        int,
-        typer.Option("--tile", min=0, help="Tile size in pixels to bound memory; 0: only for very large frames."),
-    ] = 0,
+    tile: Tile = 0,
     overwrite: Overwrite = False,
-    verify: Annotated[
-        bool,
-        typer.Option("--verify", help="Decode the file just written, compare with the source, print PSNR."),
-    ] = False,
+    verify: VerifyWritten = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted encode of the same input with the same options.")
     ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Fail on any damage in the source instead of warning.")
-    ] = False,
+    strict: Strict = False,
     out_dir: OutDir = None,
     recursive: Recursive = False,
     skip_existing: SkipExisting = False,
@@ -141,9 +127,7 @@ def encode(
     coding = Coding(
         session,
         quality=quality,
-        aim=one_aim(
-            context, psnr_db=target_psnr, ssim=target_ssim, vmaf=target_vmaf, size=target_size, bitrate=bitrate
-        ),
+        aim=one_aim(context),
         max_bitrate=None if max_bitrate is None else parse_rate(max_bitrate, "--max-bitrate"),
         model=model,
         model_dir=model_dir,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stpcodec.cli.session import Device, Json, LogFile, Quiet, Session, Verbose, help_text
+from stpcodec.cli.session import CpuThreads, Device, Json, LogFile, Quiet, Session, Verbose, help_text
 
 EXAMPLES = """Examples:
 
@@ -39,7 +39,7 @@ def export(
     cache: Annotated[Path | None, typer.Option("--cache", help="Decoded clips; by default the run's.")] = None,
     licence: Annotated[str, typer.Option("--licence", metavar="TEXT", help="Of the weights, for the card.")] = "",
     device: Device = "auto",
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")] = None,
+    threads: CpuThreads = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: Json = False,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stpcodec.cli import console
-from stpcodec.cli.aim import Bitrate, TargetPsnr, TargetSize, TargetSsim, TargetVmaf, one_aim
+from stpcodec.cli.aim import Bitrate, Roi, TargetPsnr, TargetSize, TargetSsim, TargetVmaf, interest_of, one_aim
 from stpcodec.cli.judges import judge_of
 from stpcodec.cli.session import (
     Device,
@@ -17,9 +17,12 @@ from stpcodec.cli.session import (
     JsonProgress,
     LogFile,
     ModelFolder,
+    ModelName,
     Quiet,
+    SegmentFrames,
     Session,
     Threads,
+    Tile,
     Verbose,
     help_text,
 )
@@ -41,15 +44,13 @@ def quality_search(
     target_vmaf: TargetVmaf = None,
     target_size: TargetSize = None,
     bitrate: Bitrate = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", metavar="NAME|FILE", help="Model name or weights file; the default is learned."),
-    ] = None,
+    roi: Roi = None,
+    model: ModelName = None,
     model_dir: ModelFolder = None,
     device: Device = "auto",
-    segment_frames: Annotated[int, typer.Option("--segment-frames", min=1, max=256, help="As of encode.")] = 128,
+    segment_frames: SegmentFrames = 128,
     threads: Threads = None,
-    tile: Annotated[int, typer.Option("--tile", min=0, help="As of encode.")] = 0,
+    tile: Tile = 0,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: Json = False,
@@ -63,18 +64,18 @@ def quality_search(
     """
     session: Session = context.obj
     report = session.report
-    aim = one_aim(context, psnr_db=target_psnr, ssim=target_ssim, vmaf=target_vmaf, size=target_size, bitrate=bitrate)
+    aim = one_aim(context)
     if aim is None:
         raise UsageError("what to search for? Name one of --target-psnr, --target-ssim, --target-vmaf, --target-size")
     check_source(source)
-    judge = judge_of(aim.kind)
+    judge, interest = judge_of(aim.kind), interest_of(roi or ())
     from stpcodec.codec.targets import search_quality
 
     goal = aim.goal()
     with report.progress(session.guard, source=source) as progress:
         found = search_quality(
-            goal, source, judge=judge, model=model, model_dir=model_dir, device=device, segment_frames=segment_frames,
-            threads=threads, tile=tile, load=session.load, progress=progress,
+            goal, source, judge=judge, interest=interest, model=model, model_dir=model_dir, device=device,
+            segment_frames=segment_frames, threads=threads, tile=tile, load=session.load, progress=progress,
         )  # fmt: skip
     quality = console.plain_number(found.quality)
     options = {
@@ -88,6 +89,7 @@ def quality_search(
     }
     target = str(Path(source).with_suffix(".stp"))
     words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
+    words += [word for region in roi or () for word in ("--roi", region)]
     command = shlex.join(["stpcodec", "encode", source, target, *words])
     report.say(
         f"{source}: quality {quality} comes to about {goal.text(found.estimate)}, "

@@ -103,6 +103,31 @@ Threads = Annotated[
     int | None,
     typer.Option("--threads", min=1, help="CPU threads of each job; by default all cores, shared among the jobs."),
 ]
+CpuThreads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")]
+DecodeJobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", min=1, metavar="N", help="Segments decoded at once, each in a process; by default as many as pay."
+    ),
+]
+Quality = Annotated[
+    float, typer.Option("--quality", min=1, max=100, help="Higher is better and larger; 52.4 mixes 52 and 53.")
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME|FILE", help="Model name or weights file; the default is learned."),
+]
+SegmentFrames = Annotated[
+    int,
+    typer.Option("--segment-frames", min=1, max=256, help="Longest segment: seeking and damage stop at its ends."),
+]
+Tile = Annotated[
+    int, typer.Option("--tile", min=0, help="Tile size in pixels to bound memory; 0: only for very large frames.")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail on any damage in the source instead of warning.")]
+VerifyWritten = Annotated[
+    bool, typer.Option("--verify", help="Decode the file just written, compare with the source, print PSNR.")
+]
 Start = Annotated[
     float | None,
     typer.Option("--start", min=0, metavar="SECONDS", help="From here on, counted from the first frame."),

@@ -10,6 +10,7 @@ import typer
 from stpcodec.cli import console
 from stpcodec.cli.files import refuse_shared_stdout
 from stpcodec.cli.session import (
+    CpuThreads,
     Device,
     Json,
     LogFile,
@@ -44,7 +45,7 @@ def thumb(
     model: WeightsFile = None,
     model_dir: ModelFolder = None,
     device: Device = "auto",
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")] = None,
+    threads: CpuThreads = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

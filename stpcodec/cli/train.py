@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stpcodec.cli.session import Device, Json, LogFile, Quiet, Session, Verbose, help_text
+from stpcodec.cli.session import CpuThreads, Device, Json, LogFile, Quiet, Session, Verbose, help_text
 
 EXAMPLES = """Examples:
 
@@ -68,7 +68,7 @@ def train(
     jitter: Annotated[
         float, typer.Option("--jitter", min=0, max=0.5, help="Vary contrast by up to this share, brightness by half.")
     ] = 0.0,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; by default all cores.")] = None,
+    threads: CpuThreads = None,
     validate_minutes: Annotated[float, typer.Option("--validate-minutes", help="Minutes between validations.")] = 5.0,
     quiet: Quiet = False,
     verbose: Verbose = False,

@@ -5,6 +5,7 @@ Streams of a chunk: one that holds two bytes for every picture, then one for eve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -12,7 +13,6 @@ from torch import Tensor
 
 from stpcodec.codec.interest import raised
 from stpcodec.codec.picture import (
-    PATCH,
     SKIP,
     DecodePlace,
     EncodedPicture,
@@ -23,7 +23,7 @@ from stpcodec.codec.picture import (
 )
 from stpcodec.entropy.tables import TableSet
 from stpcodec.errors import CorruptFile
-from stpcodec.latents.chunk import ChunkLatents, PictureLatents
+from stpcodec.latents.chunk import PATCH, ChunkLatents, PictureLatents
 from stpcodec.latents.gop import Picture, coding_order, predicted_past
 from stpcodec.latents.motion_field import scaled, still_fields
 from stpcodec.latents.quantise import SIXTEENTHS
@@ -79,6 +79,10 @@ class ChunkCodec:
         """Whether shorter chunks than `chunk_frames` may be better."""
         return self.model.inter.uses_motion
 
+    def picture_count(self, frame_count: int) -> int:
+        """Pictures of a chunk of so many frames."""
+        return frame_count if self.model.inter.uses_motion else 1
+
     @property
     def alignment(self) -> int:
         return PATCH
@@ -91,13 +95,13 @@ class ChunkCodec:
         return chunk.result()
 
     def begin(
-        self, frames: Planes, *, quality: int, history: History | None, asked: int | None = None,
+        self, frames: Planes, *, quality: int, history: History | None, qualities: Sequence[int] | None = None,
         weights: Tensor | None = None,
     ) -> ChunkEncoding:  # fmt: skip
         """history None: an intra chunk of one frame; otherwise 1 to `chunk_frames` frames.
 
-        quality: of the chunk; asked: of the file, None where they are the same. weights ``[N, H/16, W/16]``: what
-        errors in a patch count, None where all count 1.
+        quality: of the file; qualities: of the pictures in the order of coding, None where all have the file's.
+        weights ``[N, H/16, W/16]``: what errors in a patch count, None where all count 1.
         """
         count = len(frames)
         longest = 1 if history is None else self.chunk_frames
@@ -105,7 +109,11 @@ class ChunkCodec:
             raise ValueError(f"a chunk of {count} frames; this one holds 1 to {longest}")
         if frames.height % PATCH or frames.width % PATCH:
             raise ValueError(f"frames of {frames.width}×{frames.height} are not padded to multiples of {PATCH}")
-        return ChunkEncoding(self, frames.to(self.model.device), quality, history, asked or quality, weights)
+        pictures = self.picture_count(count)
+        given = tuple(qualities or [quality] * pictures)
+        if len(given) != pictures:
+            raise ValueError(f"{len(given)} qualities for the {pictures} pictures of a chunk of {count} frames")
+        return ChunkEncoding(self, frames.to(self.model.device), quality, history, given, weights)
 
     @torch.inference_mode()
     def decode_latents(
@@ -120,7 +128,7 @@ class ChunkCodec:
         longest = 1 if previous is None else self.chunk_frames
         if not 1 <= frame_count <= longest:
             raise CorruptFile(f"a chunk of {frame_count} frames where at most {longest} can be; the file is damaged")
-        pictures = frame_count if transform.uses_motion else 1
+        pictures = self.picture_count(frame_count)
         if len(streams) != 1 + pictures or len(streams[0]) != 2 * pictures:
             raise CorruptFile(f"a chunk of {len(streams)} streams; the file is damaged or of another version")
         size, before = (height, width), None if previous is None else _like(previous.anchor)
@@ -177,13 +185,16 @@ class ChunkCodec:
 @dataclass(frozen=True)
 class ChunkEncoding:
     """A chunk being encoded, picture by picture. Pictures whose references are coded may be coded at once, in several
-    threads; what comes out does not depend on it."""
+    threads; what comes out does not depend on it.
+
+    asked: the file's quality; qualities: of the pictures, as `order` has them.
+    """
 
     codec: ChunkCodec
     frames: Planes
-    quality: int
-    history: History | None
     asked: int
+    history: History | None
+    qualities: tuple[int, ...]
     weights: Tensor | None = None
     coded: dict[int, EncodedPicture] = field(default_factory=dict)
     """By position."""
@@ -191,8 +202,8 @@ class ChunkEncoding:
     @property
     def order(self) -> tuple[Picture, ...]:
         """The pictures, each behind its references; one that holds all frames where the model has no motion."""
-        pictures = coding_order(len(self.frames))
-        return pictures if self.history is not None and self.codec.model.inter.uses_motion else pictures[:1]
+        count = len(self.frames)
+        return coding_order(count)[: self.codec.picture_count(count)]
 
     def ready(self, picture: Picture) -> bool:
         return all(reference in self.coded for reference in picture.references if reference)
@@ -219,7 +230,8 @@ class ChunkEncoding:
         return EncodedChunk(streams, latents, self.leaves(), frames)
 
     def _encoded(self, picture: Picture) -> EncodedPicture:
-        model, tables, count, quality = self.codec.model, self.codec.tables, len(self.frames), self.quality
+        model, tables, count = self.codec.model, self.codec.tables, len(self.frames)
+        quality = self.qualities[self.order.index(picture)]
         if self.history is None:
             task = PictureTask(self.frames, (), min(100, quality + INTRA_BONUS), self.asked, None, 0)
             return encode_picture(model.intra, tables, self._weighed(task), None, None)

@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 from stpcodec.codec.conceal import concealed_frames
 from stpcodec.codec.crew import Crew, hired
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
-from stpcodec.codec.frame_jobs import frames_by
+from stpcodec.codec.frame_jobs import frames_by, inspected_by
+from stpcodec.codec.inspection import InspectedFrame, inspected_segment
 from stpcodec.codec.jobs import Video, planned
 from stpcodec.codec.models import LoadCodec, codec_of_file
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
@@ -25,12 +27,14 @@ from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.segments import SegmentCodec
 from stpcodec.codec.selection import Selection, no_frame, seconds_of, select
 from stpcodec.codec.sidecars import read_sidecar, salvage_sidecar
-from stpcodec.codec.stream import video_info
+from stpcodec.codec.stream import frame_bytes, video_info
 from stpcodec.codec.worker import Setup
-from stpcodec.container import StpReader, StreamHeader
+from stpcodec.container import StpReader
 from stpcodec.errors import UsageError
 from stpcodec.video.frames import Frame, Warn, log_warning
 from stpcodec.video.writer import FORMAT_BY_SUFFIX, NUT, Y4M, VideoWriter
+
+T = TypeVar("T")
 
 _FRAMES_AHEAD = 8  # decoded while the writer compresses the ones before
 
@@ -117,7 +121,7 @@ def decode(
         frames_done = 0
         codec = SegmentCodec(header, loaded.codec, loaded.device)
         with (
-            planned(jobs, threads, device=device, video=None if conceal else _video(stream, chosen)) as plan,
+            planned(jobs, threads, device=device, video=None if conceal else video_of(stream, chosen)) as plan,
             hired(plan.count, Setup(header, model, model_dir, plan.threads, plan.cores)) as crew,
             VideoWriter(
                 output.file(),
@@ -166,7 +170,26 @@ def frames_ahead(
 
 
 @contextmanager
-def _beside(frames: Iterator[Frame], codec: SegmentCodec) -> Iterator[Iterator[Frame]]:
+def inspected_frames(
+    stream: StpReader, codec: SegmentCodec, crew: Crew | None, chosen: Selection
+) -> Iterator[Iterator[InspectedFrame]]:
+    """As `frames_ahead`, with what each frame cost.
+
+    Raises, from the iterator:
+        CorruptSegment: naming file and segment.
+    """
+    segments = map(stream.read_segment, chosen.segments)
+    if crew is not None:
+        with inspected_by(crew, segments, chosen) as frames:
+            yield frames
+        return
+    found = (frame for segment in segments for frame in inspected_segment(codec, segment) if chosen.holds(frame.pts))
+    with _beside(found, codec) as frames:
+        yield frames
+
+
+@contextmanager
+def _beside(frames: Iterator[T], codec: SegmentCodec) -> Iterator[Iterator[T]]:
     """`frames`, which `codec` makes, some of them ahead."""
     with thread_beside(codec.device), prefetched(frames, depth=_FRAMES_AHEAD) as ahead:
         yield ahead
@@ -195,12 +218,6 @@ def output_format(target: str | Path) -> str:
     return FORMAT_BY_SUFFIX[suffix]
 
 
-def frame_bytes(header: StreamHeader) -> int:
-    """Size of one raw frame."""
-    chroma = -(-header.height // 2) * -(-header.width // 2)
-    return (header.height * header.width + 2 * chroma) * (1 if header.bit_depth == 8 else 2)
-
-
 def _frame_total(stream: StpReader, chosen: Selection) -> int:
     """How many frames are chosen: exact for a whole file, otherwise at most (ends of segments may be cut).
 
@@ -210,6 +227,7 @@ def _frame_total(stream: StpReader, chosen: Selection) -> int:
     return entries[-1].end_frame - (0 if chosen.segments.start == 0 else entries[0].first_frame)
 
 
-def _video(stream: StpReader, chosen: Selection) -> Video:
+def video_of(stream: StpReader, chosen: Selection) -> Video:
+    """What of the file there is to decode."""
     header, counts = stream.header, [stream.segments[number].frame_count for number in chosen.segments]
     return Video(sum(counts), max(counts), header.height, header.width, frame_bytes(header))

@@ -29,8 +29,7 @@ from stpcodec.codec.resume import Resumed, copy_segments, skip_done
 from stpcodec.codec.segment_jobs import segment_stream
 from stpcodec.codec.segments import SegmentCodec
 from stpcodec.codec.sidecars import write_sidecar
-from stpcodec.codec.stream import stream_header
-from stpcodec.codec.tiling import choose_tile
+from stpcodec.codec.stream import frame_bytes, stream_header
 from stpcodec.codec.worker import Setup
 from stpcodec.container import Segment, StpReader, StpWriter, limits
 from stpcodec.errors import InputError, UsageError, VerificationFailed
@@ -90,7 +89,7 @@ def encode(
 ) -> EncodeReport:
     """Encode a video into a .stp file; `-` is standard input or output.
 
-    quality: 1 to 100; 52.4 makes two of five chunks 53 and the others 52.
+    quality: 1 to 100; 52.4 makes two of five pictures 53 and the others 52.
     model: a name or a weights file, None for the default. model_dir: a folder of models of your
     own to look into first (then $STPCODEC_MODELS and the user's). segment_frames: the longest segment, 1 to 256.
     tile: tile size in luma samples, 0 to tile only frames too large for memory.
@@ -122,16 +121,13 @@ def encode(
         ) as plan,
     ):
         loaded = (load or load_codec)(model, device=device, model_dir=model_dir)
-        info, multiple = reader.info, loaded.codec.alignment
-        tile, overlap = choose_tile(info.height, info.width, tile, multiple)
+        info = reader.info
         header = stream_header(
             info,
-            model=loaded.model,
-            weights_sha256=loaded.weights_sha256,
+            loaded,
             quality=qualities.of_file,
             segment_frames=segment_frames,
             tile=tile,
-            tile_overlap=overlap,
             encoder=f"stpcodec {__version__}{qualities.remark and ': '}{qualities.remark}",
         )
         writer = StpWriter(output.file())
@@ -197,8 +193,7 @@ def encode(
 
 
 def _video(info: VideoInfo, segment_frames: int) -> Video:
-    frame_bytes = info.width * info.height * 3 // 2 * (1 if info.bit_depth == 8 else 2)
-    return Video(info.frame_count_estimate, segment_frames, info.height, info.width, frame_bytes)
+    return Video(info.frame_count_estimate, segment_frames, info.height, info.width, frame_bytes(info))
 
 
 def _check_options(source: str | Path, target: str | Path, *, segment_frames: int, verify: bool) -> None:

@@ -13,8 +13,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar, cast
 
 from stpcodec.codec.crew import Crew, Desk, Worker
+from stpcodec.codec.inspection import InspectedFrame
 from stpcodec.codec.jobs import WAITING_BYTES
 from stpcodec.codec.selection import Selection
 from stpcodec.codec.worker import Decode, Done
@@ -24,6 +26,17 @@ from stpcodec.video.frames import Frame
 _LOOK_SECONDS = 0.2  # how often a waiting caller looks up for signals
 
 
+
+class Sent(Protocol):
+    """What workers send: a `Frame`, or one with more about it."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+
+SentT = TypeVar("SentT", bound=Sent)
+
+
 @contextmanager
 def frames_by(crew: Crew, segments: Iterable[Segment], chosen: Selection | None = None) -> Iterator[Iterator[Frame]]:
     """`with frames_by(crew, segments) as frames: for frame in frames: …`
@@ -31,36 +44,50 @@ def frames_by(crew: Crew, segments: Iterable[Segment], chosen: Selection | None 
     segments: read when one more can be worked on. chosen: the frames to yield, None for all. Errors, also those of
     reading, are raised behind the frames before.
     """
-    frames = FrameJobs(segments, chosen, ahead=2 * len(crew.workers))
+    with _driven(crew, FrameJobs[Frame](segments, chosen, ahead=2 * len(crew.workers))) as frames:
+        yield frames
+
+
+@contextmanager
+def inspected_by(crew: Crew, segments: Iterable[Segment], chosen: Selection) -> Iterator[Iterator[InspectedFrame]]:
+    """As `frames_by`, with what each frame cost."""
+    jobs = FrameJobs[InspectedFrame](segments, chosen, ahead=2 * len(crew.workers), inspect=True)
+    with _driven(crew, jobs) as frames:
+        yield frames
+
+
+@contextmanager
+def _driven(crew: Crew, frames: FrameJobs[SentT]) -> Iterator[Iterator[SentT]]:
     with crew.driven(frames.drive, frames.stop):
         yield iter(frames)
 
 
 @dataclass(eq=False)
-class _Decoding:
+class _Decoding(Generic[SentT]):
     """A segment being decoded: frames that wait for the caller."""
 
     segment: Segment | None
-    frames: deque[Frame] = field(default_factory=deque)
+    frames: deque[SentT] = field(default_factory=deque)
     complete: bool = False
     error: BaseException | None = None
 
 
-class FrameJobs:
-    """To be iterated over once. ahead: segments that may be begun; waiting_bytes: of frames that wait."""
+class FrameJobs(Generic[SentT]):
+    """To be iterated over once. ahead: segments that may be begun; waiting_bytes: of frames that wait. inspect: as of
+    `Decode`, which says what comes out."""
 
     def __init__(
-        self, segments: Iterable[Segment], chosen: Selection | None, *, ahead: int,
+        self, segments: Iterable[Segment], chosen: Selection | None, *, ahead: int, inspect: bool = False,
         most_waiting_bytes: int = WAITING_BYTES,
     ) -> None:  # fmt: skip
-        self._segments, self._chosen, self._ahead = iter(segments), chosen, ahead
+        self._segments, self._chosen, self._ahead, self._inspect = iter(segments), chosen, ahead, inspect
         self._most_waiting_bytes = most_waiting_bytes
-        self._desk: Desk[_Decoding] = Desk()
+        self._desk: Desk[_Decoding[SentT]] = Desk()
         self._changed = self._desk.changed
-        self._unseen: deque[_Decoding] = deque()
+        self._unseen: deque[_Decoding[SentT]] = deque()
         self.waiting_bytes = 0
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[SentT]:
         self._read_ahead()
         while self._unseen:
             while (frame := self._next_frame(self._unseen[0])) is not None:
@@ -84,7 +111,7 @@ class FrameJobs:
                 self._unseen.append(_Decoding(segment))
                 self._desk.add(self._unseen[-1])
 
-    def _next_frame(self, task: _Decoding) -> Frame | None:
+    def _next_frame(self, task: _Decoding[SentT]) -> SentT | None:
         with self._changed:
             while not task.frames and not task.complete:
                 self._changed.wait(_LOOK_SECONDS)
@@ -113,15 +140,14 @@ class FrameJobs:
     def stop(self) -> None:
         self._desk.stop()
 
-    def _decode(self, worker: Worker, task: _Decoding) -> None:
+    def _decode(self, worker: Worker, task: _Decoding[SentT]) -> None:
         assert task.segment is not None
-        worker.send(Decode(task.segment, self._chosen))
-        while isinstance(message := worker.receive(), Frame):
-            if not self._put(task, message):
+        worker.send(Decode(task.segment, self._chosen, self._inspect))
+        while not isinstance(message := worker.receive(), Done):
+            if not self._put(task, cast(SentT, message)):
                 return
-        assert isinstance(message, Done)
 
-    def _put(self, task: _Decoding, frame: Frame) -> bool:
+    def _put(self, task: _Decoding[SentT], frame: SentT) -> bool:
         """False if nobody wants frames any more."""
         size = frame.size_bytes
         with self._changed:
@@ -132,7 +158,7 @@ class FrameJobs:
             self._changed.notify_all()
             return not self._desk.stopped
 
-    def _has_room(self, task: _Decoding, size: int) -> bool:
+    def _has_room(self, task: _Decoding[SentT], size: int) -> bool:
         """The frame that the caller waits for always has."""
         wanted = self._unseen[0] is task and not task.frames
         return wanted or self.waiting_bytes + size <= self._most_waiting_bytes

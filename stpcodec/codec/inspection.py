@@ -9,11 +9,11 @@ import numpy as np
 
 from stpcodec.codec.chunk import History
 from stpcodec.codec.patch_bits import PictureBits, chunk_bits
+from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.samples import to_samples
 from stpcodec.codec.segments import SegmentCodec
-from stpcodec.codec.selection import Selection
-from stpcodec.codec.tiling import TileLatents
-from stpcodec.container import Segment, StpReader
+from stpcodec.codec.tiling import TiledCodec, TileLatents
+from stpcodec.container import Segment
 from stpcodec.video.frames import Frame
 
 
@@ -27,33 +27,38 @@ class InspectedFrame:
     bits: float
     patches: np.ndarray
 
+    @property
+    def pts(self) -> int:
+        return self.frame.pts
 
-def inspected_frames(stream: StpReader, codec: SegmentCodec, chosen: Selection) -> Iterator[InspectedFrame]:
-    """The frames chosen, in order. Memory: one segment's bytes and one chunk of frames.
-
-    Raises:
-        CorruptSegment: naming file and segment.
-    """
-    for number in chosen.segments:
-        for inspected in _of_segment(codec, stream.read_segment(number)):
-            if chosen.holds(inspected.frame.pts):
-                yield inspected
+    @property
+    def size_bytes(self) -> int:
+        return self.frame.size_bytes + self.patches.nbytes
 
 
-def _of_segment(codec: SegmentCodec, segment: Segment) -> Iterator[InspectedFrame]:
+def inspected_segment(codec: SegmentCodec, segment: Segment) -> Iterator[InspectedFrame]:
+    """As `SegmentCodec.frames`: integers are decoded and priced ahead, beside the synthesis."""
     tiled, header = codec.tiled, codec.header
-    previous: list[TileLatents] | None = None
     histories: list[History] | None = None
     index = 0
+    with prefetched(_priced(codec, tiled, segment), depth=1) as ahead:
+        for latents, costs in ahead:
+            planes, histories = tiled.synthesise(latents, histories)
+            samples = to_samples(planes, height=header.height, width=header.width, bit_depth=header.bit_depth)
+            for (y, u, v), cost in zip(samples, costs, strict=True):
+                frame = Frame(y, u, v, segment.pts[index], segment.durations[index] if segment.durations else 0)
+                share = 1 / cost.frame_count
+                yield InspectedFrame(segment.first_frame + index, frame, share * cost.coded, share * cost.patches)
+                index += 1
+
+
+def _priced(
+    codec: SegmentCodec, tiled: TiledCodec, segment: Segment
+) -> Iterator[tuple[list[TileLatents], list[PictureBits]]]:
+    """The integers of every chunk, and the picture of each of its frames."""
+    previous: list[TileLatents] | None = None
     for chunk, latents in zip(segment.chunks, codec.latents(segment), strict=True):
-        costs = _by_frame(chunk_bits(tiled, chunk.streams, latents, previous))
-        planes, histories = tiled.synthesise(latents, histories)
-        samples = to_samples(planes, height=header.height, width=header.width, bit_depth=header.bit_depth)
-        for (y, u, v), cost in zip(samples, costs, strict=True):
-            frame = Frame(y, u, v, segment.pts[index], segment.durations[index] if segment.durations else 0)
-            share = 1 / cost.frame_count
-            yield InspectedFrame(segment.first_frame + index, frame, share * cost.coded, share * cost.patches)
-            index += 1
+        yield latents, _by_frame(chunk_bits(tiled, chunk.streams, latents, previous))
         previous = latents
 
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from stpcodec.errors import UsageError
+from stpcodec.latents.chunk import PATCH
 from stpcodec.model.rates import LAMBDA_LARGEST, LAMBDA_SMALLEST
 
-PATCH = 16
 _DEAD = 0.9
 """Of a step: latents below are dropped where errors count a little less than 1; compared with 0.6 and 1.2."""
 _RAISED = 0.25

@@ -6,6 +6,7 @@ So a chain of anchors runs in front, and behind it pictures between two referenc
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 
 from torch import Tensor
@@ -24,11 +25,11 @@ class Chain:
         self._history.set_result(None)
 
     def add(
-        self, frames: Planes, quality: int | None = None, weights: Tensor | None = None
+        self, frames: Planes, qualities: Sequence[int] | None = None, weights: Tensor | None = None
     ) -> Future[EncodedChunk]:
         """One chunk: a single frame first, later up to the codec's `chunk_frames`. Errors come with the result.
 
-        quality: None for the file's. weights: as of `ChunkCodec.begin`.
+        qualities, weights: as of `ChunkCodec.begin`.
         """
         result: Future[EncodedChunk] = Future()
         history: Future[History | None] = Future()
@@ -38,8 +39,7 @@ class Chain:
         def begin(done: Future[History | None]) -> None:
             try:
                 chunk = self._codec.begin(
-                    frames, quality=quality or self._quality, asked=self._quality, history=done.result(),
-                    weights=weights,
+                    frames, quality=self._quality, history=done.result(), qualities=qualities, weights=weights
                 )  # fmt: skip
             except BaseException as error:
                 _fail((history, result), error)

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from stpcodec.codec.latent_coder import walk_latents, z_rows
-from stpcodec.codec.picture import ABSENT, PATCH, SKIP, Tables
+from stpcodec.codec.picture import ABSENT, SKIP, Tables
 from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.entropy.cost import symbol_bits
 from stpcodec.entropy.tables import TableSet
 from stpcodec.latents.blend import walk_blend
-from stpcodec.latents.chunk import ChunkLatents, PictureLatents
+from stpcodec.latents.chunk import PATCH, ChunkLatents, PictureLatents
 from stpcodec.latents.gop import Picture, coding_order, predicted_future, predicted_past
 from stpcodec.latents.motion_field import (
     ANCHOR,

@@ -18,7 +18,7 @@ from stpcodec.codec.motion_coder import decode_choice, decode_field, encode_choi
 from stpcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from stpcodec.entropy.tables import TableSet
 from stpcodec.errors import CorruptFile
-from stpcodec.latents.chunk import PictureLatents, to_integers
+from stpcodec.latents.chunk import PATCH, PictureLatents, to_integers
 from stpcodec.latents.gop import Picture, predicted_future, predicted_past
 from stpcodec.latents.motion_field import ANCHOR, FUTURE, PAST
 from stpcodec.latents.quantise import SIXTEENTHS
@@ -28,7 +28,6 @@ from stpcodec.model.planes import Planes
 from stpcodec.model.rates import lagrange_lambda, squared_error, squared_error_map
 from stpcodec.model.transform import Transform
 
-PATCH = 16
 ABSENT = 0x80
 SKIP = 0x40
 """A mode of inter pictures: no latents at all, the frames are the prediction as it is."""

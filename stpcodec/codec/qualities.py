@@ -1,9 +1,9 @@
-"""Which quality every chunk of a file has: finer than the whole numbers of the format, and lower where it must be.
+"""Which quality every picture of a file has: finer than the whole numbers of the format, and lower where it must be.
 
-    quality 52.4     the header says 52; chunks are 52 52 53 52 53 52 52 53 …, two of five of them 53
-    most {128: 40}   chunks of the segment that begins at frame 128 are 40, those of the others as above
+    quality 52.4     the header says 52; pictures are 52 53 52 53 52 52 53 52 …, two of five of them 53
+    most {128: 40}   pictures of the segment that begins at frame 128 are 40, those of the others as above
 
-It follows from a chunk's place alone, so segments may be coded in any order and in any process.
+It follows from a picture's place alone, so segments may be coded in any order and in any process.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from stpcodec.errors import UsageError
 
 LOWEST, HIGHEST = 1, 100
 STEP = 0.05
-"""Finer differences are not asked for by any search; twenty chunks show one of them."""
-_PARTS = 100  # of a whole quality
+"""Finer differences are not asked for by any search; twenty pictures show one of them."""
+_GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,18 @@ class Qualities:
     def of_segment(self, first_frame: int) -> float:
         return min(self.value, self.most.get(first_frame, HIGHEST))
 
-    def of_chunk(self, first_frame: int, number: int) -> int:
-        """first_frame: of the segment in the file; number: of the chunk in the segment.
+    def of_picture(self, first_frame: int, number: int) -> int:
+        """first_frame: of the segment in the file; number: of the picture in the segment, in the order of coding.
 
-        Bresenham's line over the chunks of a segment; the segment's place shifts it, so that not all first chunks,
-        which are dear, are on the same side.
+        Every place has a threshold of its own, by the multiples of the golden ratio: spread evenly over any run of
+        places and over every eighth one too, so that anchors, which are dear, are not all on the same side. A higher
+        quality makes further pictures better and none worse: bytes rise with it. The segment's place shifts them, and
+        a half keeps a first picture from being better than the others at once.
         """
         value = self.of_segment(first_frame)
         whole = math.floor(value)
-        share, place = round((value - whole) * _PARTS), first_frame + number
-        return whole + ((place + 1) * share // _PARTS - place * share // _PARTS)
+        threshold = (0.5 + (first_frame + number) * _GOLDEN) % 1
+        return whole + (threshold < round(value - whole, 2))
 
     @property
     def remark(self) -> str:

@@ -14,7 +14,6 @@ import xxhash
 from torch import Tensor
 
 from stpcodec.codec.chunk import ChunkCodec, EncodedChunk, History
-from stpcodec.codec.interest import PATCH
 from stpcodec.codec.parallel import Inline, picture_pool
 from stpcodec.codec.planning import Planner
 from stpcodec.codec.prefetch import prefetched
@@ -23,6 +22,7 @@ from stpcodec.codec.samples import to_planes, to_samples
 from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.container import Chunk, Segment, StreamHeader
 from stpcodec.errors import CorruptFile, CorruptSegment
+from stpcodec.latents.chunk import PATCH
 from stpcodec.model.planes import Planes
 from stpcodec.patches.padding import padded_size
 from stpcodec.video.frames import Frame
@@ -57,9 +57,9 @@ class SegmentCodec:
             quality=header.quality,
         )
 
-    def quality_of(self, first_frame: int, chunk: int) -> int:
-        """Of chunk number `chunk` of the segment that begins at `first_frame`."""
-        return self.header.quality if self.qualities is None else self.qualities.of_chunk(first_frame, chunk)
+    def quality_of(self, first_frame: int, picture: int) -> int:
+        """Of picture number `picture`, in the order of coding, of the segment that begins at `first_frame`."""
+        return self.header.quality if self.qualities is None else self.qualities.of_picture(first_frame, picture)
 
     def open(self, first_frame: int, pool: Executor | None = None) -> SegmentBuilder:
         """pool: codes the segment's pictures; None codes them in the caller's thread."""
@@ -152,13 +152,14 @@ class SegmentBuilder:
         start = 0
         for length in self._lengths(planes):
             part = self._tiled.windows(planes[slice(start, start + length)])
-            quality = owner.quality_of(self._first_frame, self._begun)
+            pictures = range(self._begun, self._begun + owner.codec.picture_count(length))
+            qualities = [owner.quality_of(self._first_frame, picture) for picture in pictures]
             places = [None] * len(part) if weights is None else self._tiled.patches(weights[start : start + length])
             coming = [
-                chain.add(window, quality, place)
+                chain.add(window, qualities, place)
                 for chain, window, place in zip(self._chains, part, places, strict=True)
             ]
-            self._begun += 1
+            self._begun = pictures.stop
             self._ahead.append((length, coming))
             start += length
         self._pts += [frame.pts for frame in frames]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from stpcodec.codec.models import LoadedCodec
+from stpcodec.codec.tiling import choose_tile
 from stpcodec.container import StreamHeader
 from stpcodec.errors import InputError, UsageError
 from stpcodec.video.frames import VideoInfo
@@ -13,21 +15,15 @@ _MAX_TAG_CHARACTERS = 1 << 16  # all tags together must fit the header's limit; 
 
 
 def stream_header(
-    info: VideoInfo,
-    *,
-    model: str,
-    weights_sha256: str,
-    quality: int,
-    segment_frames: int,
-    tile: int,
-    tile_overlap: int,
-    encoder: str,
+    info: VideoInfo, loaded: LoadedCodec, *, quality: int, segment_frames: int, tile: int, encoder: str
 ) -> StreamHeader:
-    """The header for encoding the video that `info` describes.
+    """The header for encoding the video that `info` describes. tile: as of `choose_tile`.
 
     Raises:
+        UsageError: tiles of that size cannot be.
         InputError: the video is outside of the format's limits (size, time base).
     """
+    tile_size, overlap = choose_tile(info.height, info.width, tile, loaded.codec.alignment)
     try:
         return StreamHeader(
             width=info.width,
@@ -46,12 +42,12 @@ def stream_header(
             source_pixel_format=info.source_pixel_format,
             metadata=_tags(info.metadata),
             stream_metadata=_tags(info.stream_metadata),
-            model=model,
-            weights_sha256=weights_sha256,
+            model=loaded.model,
+            weights_sha256=loaded.weights_sha256,
             quality=quality,
             segment_frames=segment_frames,
-            tile=tile,
-            tile_overlap=tile_overlap,
+            tile=tile_size,
+            tile_overlap=overlap,
             encoder=encoder,
         )
     except UsageError as error:  # the options were checked before: what is left comes from the source
@@ -81,6 +77,12 @@ def video_info(header: StreamHeader, *, path: str, frame_count: int, duration_se
         metadata=dict(header.metadata),
         stream_metadata=dict(header.stream_metadata),
     )
+
+
+def frame_bytes(video: VideoInfo | StreamHeader) -> int:
+    """Size of one raw frame."""
+    chroma = -(-video.height // 2) * -(-video.width // 2)
+    return (video.height * video.width + 2 * chroma) * (1 if video.bit_depth == 8 else 2)
 
 
 def _terms(value: Fraction) -> tuple[int, int]:

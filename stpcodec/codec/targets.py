@@ -2,7 +2,7 @@
 
     sample ─► trials on a few pieces ─► quality ─► encode ─► measured ─► nearer quality ─► encode … ─► the best one
 
-Qualities between two whole numbers mix them over the chunks (codec/qualities.py). A size is not exceeded, a PSNR,
+Qualities between two whole numbers mix them over the pictures (codec/qualities.py). A size is not exceeded, a PSNR,
 MS-SSIM or VMAF is reached, a bit rate is met as nearly as can be. With a ceiling, each round lowers the segments that
 break it, and looks for the others anew.
 """
@@ -27,7 +27,6 @@ from stpcodec.codec.sampling import Sample, Trial, take_sample
 from stpcodec.codec.search import Search
 from stpcodec.codec.sidecars import sidecar_size
 from stpcodec.codec.stream import stream_header
-from stpcodec.codec.tiling import choose_tile
 from stpcodec.container import StreamHeader
 from stpcodec.errors import OutputError, TargetUnreachable, UsageError
 from stpcodec.video.reader import VideoReader
@@ -281,11 +280,7 @@ def _sidecar_bytes(goal: Goal, source: str | Path, output: OutputFile) -> int:
 def _header(source: str | Path, loaded: LoadedCodec, *, segment_frames: int, tile: int, strict: bool) -> StreamHeader:
     with VideoReader(source, strict=strict, warn=lambda _: None) as reader:
         info = reader.info
-    size, overlap = choose_tile(info.height, info.width, tile, loaded.codec.alignment)
-    return stream_header(
-        info, model=loaded.model, weights_sha256=loaded.weights_sha256, quality=LOWEST,
-        segment_frames=segment_frames, tile=size, tile_overlap=overlap, encoder="",
-    )  # fmt: skip
+    return stream_header(info, loaded, quality=LOWEST, segment_frames=segment_frames, tile=tile, encoder="")
 
 
 def _try(

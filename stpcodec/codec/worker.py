@@ -3,7 +3,7 @@
 parent                                    worker
 Setup ─────────────────────────────────►  loads the model
 Open, Add, Add, … Close ───────────────►  ◄─ Added for each Add, then the Segment
-Decode ────────────────────────────────►  ◄─ Frame, Frame, … then Done
+Decode ────────────────────────────────►  ◄─ Frame, Frame, … (or InspectedFrame …) then Done
                                           ◄─ Failed at any time, and nothing more
 
 The worker ends when its end of the connection is closed, however its parent ends. Only what a request needs is loaded
@@ -72,10 +72,11 @@ class Close:
 
 @dataclass(frozen=True)
 class Decode:
-    """Of the segment's frames those chosen; None: all."""
+    """Of the segment's frames those chosen; None: all. inspect: each as an `InspectedFrame`."""
 
     segment: Segment
     chosen: Selection | None
+    inspect: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,11 +144,13 @@ def _encode(
 
 
 def _decode(codec: SegmentCodec, request: Decode, connection: Connection) -> None:
-    """As in `frames_ahead`: the same pictures."""
+    """As in `frames_ahead` and `inspected_frames`: the same pictures."""
+    from stpcodec.codec.inspection import inspected_segment
     from stpcodec.codec.parallel import thread_beside
 
+    frames = inspected_segment(codec, request.segment) if request.inspect else codec.frames(request.segment)
     with thread_beside(codec.device):
-        for frame in codec.frames(request.segment):
+        for frame in frames:
             if request.chosen is None or request.chosen.holds(frame.pts):
                 connection.send(frame)
     connection.send(Done())

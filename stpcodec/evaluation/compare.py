@@ -10,17 +10,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from stpcodec.codec.crew import hired
+from stpcodec.codec.decoder import inspected_frames, video_of
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
-from stpcodec.codec.inspection import InspectedFrame, inspected_frames
-from stpcodec.codec.models import LoadCodec, codec_of_file, thread_limit
+from stpcodec.codec.inspection import InspectedFrame
+from stpcodec.codec.jobs import planned
+from stpcodec.codec.models import LoadCodec, codec_of_file
 from stpcodec.codec.output import OutputFile, check_source, check_target
 from stpcodec.codec.segments import SegmentCodec
 from stpcodec.codec.selection import Selection, seconds_of, select
 from stpcodec.codec.stream import video_info
+from stpcodec.codec.worker import Setup
 from stpcodec.container import StpReader
 from stpcodec.errors import UsageError
 from stpcodec.evaluation.compare_page import compare_page
@@ -64,6 +67,7 @@ def compare(
     model_dir: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
+    jobs: int | None = None,
     overwrite: bool = False,
     load: LoadCodec | None = None,
     progress: ProgressCallback = ignore_progress,
@@ -72,7 +76,7 @@ def compare(
     """Write `folder`/index.html, which needs no network and no other file.
 
     start, seconds: the span to show. picture_width: larger frames are shown smaller; PSNR is that of the full frames.
-    page_bytes: room for the pictures; they get coarser where it is short.
+    page_bytes: room for the pictures; they get coarser where it is short. jobs, threads: as of `decode`.
 
     Raises:
         UsageError: the two do not belong together, a value is out of range, the pictures do not fit.
@@ -86,16 +90,20 @@ def compare(
     target = Path(folder) / PAGE
     if target.parent.exists():
         check_target(target, source=source, overwrite=overwrite)
-    with StpReader(source) as stream, VideoReader(original, warn=warn) as reader, thread_limit(threads):
+    with StpReader(source) as stream, VideoReader(original, warn=warn) as reader:
         chosen = select(stream, start=start, end=start + seconds, name=str(source), warn=warn)
         _refuse_strangers(stream, reader.info, str(original), str(source))
         loaded = codec_of_file(stream.header, model=model, device=device, model_dir=model_dir, load=load)
         codec = SegmentCodec(stream.header, loaded.codec, loaded.device)
         strip = _strip(stream, chosen, seconds, picture_width, page_bytes)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with OutputFile(target, source=source, overwrite=overwrite) as output:
+        with (
+            OutputFile(target, source=source, overwrite=overwrite) as output,
+            planned(jobs, threads, device=device, video=video_of(stream, chosen)) as plan,
+            hired(plan.count, Setup(stream.header, model, model_dir, plan.threads, plan.cores)) as crew,
+        ):
             clock = time.monotonic()
-            with closing(inspected_frames(stream, codec, chosen)) as frames:  # type: ignore[type-var]
+            with inspected_frames(stream, codec, crew, chosen) as frames:
                 for theirs, ours in _pairs(reader, frames, stream, str(original), warn):
                     strip.add(theirs, ours, seconds_of(stream, ours.frame.pts))
                     progress(Progress("compare", len(strip.bits), strip.most, 0, time.monotonic() - clock))

@@ -12,8 +12,7 @@ import stpcodec
 from stpcodec.container import StreamHeader
 from stpcodec.evaluation.film import Strip
 from stpcodec.evaluation.page import asset, data_address, json_element
-
-PATCH = 16
+from stpcodec.latents.chunk import PATCH
 
 
 def compare_page(

@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+PATCH = 16
+"""Luma samples of a patch's sides: what one position of the grid of latents stands for."""
+
 
 class Hash(Protocol):
     def update(self, data: bytes, /) -> object: ...

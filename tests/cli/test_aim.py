@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -131,6 +132,21 @@ def test_a_search_prints_the_command(clip: Path, run: Run) -> None:
     assert outcome.out.startswith(f"stpcodec encode {clip} {clip.with_suffix('.stp')} --quality ")
     assert run("quality-search", clip, "--model", "dct", "--target-psnr", "90").code == 5
     assert run("quality-search", clip, "--model", "dct").code == 2
+
+
+def test_a_search_knows_of_regions(clip: Path, tmp_path: Path, run: Run) -> None:
+    """What lies outside gets worse, so the same PSNR needs more quality; the command is for the same regions."""
+    regions = ("--roi", "0,0,16,16,64", "--roi", "16,0,16,16@0-0.2")
+    plain = run("quality-search", clip, "--model", "dct", "--target-psnr", "36", "--json")
+    outcome = run("quality-search", clip, "--model", "dct", "--target-psnr", "36", *regions, "--json")
+    assert outcome.code == 0, outcome.err
+    file = json.loads(outcome.out.splitlines()[0])
+    assert file["quality"] > json.loads(plain.out.splitlines()[0])["quality"]
+    command = shlex.split(file["command"])
+    assert tuple(command[-4:]) == regions
+    command[3] = str(tmp_path / "x.stp")
+    assert run(*command[1:], "-q").code == 0
+    assert run("quality-search", clip, "--model", "dct", "--target-psnr", "36", "--roi", "1,2").code == 2
 
 
 def test_regions_as_people_write_them(clip: Path, tmp_path: Path, run: Run) -> None:

@@ -75,6 +75,14 @@ def test_figures_are_those_of_the_file(folder: Path, page: Page, run: Run) -> No
     assert json.loads(outcome.out.splitlines()[0])["psnr_db"] == pytest.approx(done["psnr_db"])
 
 
+def test_jobs_show_the_same(folder: Path, tmp_path: Path, run: Run) -> None:
+    for jobs in ("1", "2"):
+        outcome = run("compare", folder / "<b>.mkv", folder / "x.stp", "--out", tmp_path / jobs, "--start", "0.16",
+                      "--jobs", jobs, "--threads", "1")  # fmt: skip
+        assert outcome.code == 0, outcome.err
+    assert (tmp_path / "1/index.html").read_bytes() == (tmp_path / "2/index.html").read_bytes()
+
+
 def test_a_part_of_it(folder: Path, tmp_path: Path, run: Run) -> None:
     outcome = run("compare", folder / "<b>.mkv", folder / "x.stp", "--out", tmp_path / "part", "--start", "0.24",
                   "--seconds", "0.12", "--width", "80", "--json")  # fmt: skip

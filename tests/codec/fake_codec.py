@@ -98,10 +98,14 @@ class FakeChunkCodec:
     alignment = 16
 
     def begin(
-        self, frames: Planes, *, quality: int, history: FakeHistory | None, asked: int | None = None,
+        self, frames: Planes, *, quality: int, history: FakeHistory | None, qualities: Sequence[int] | None = None,
         weights: torch.Tensor | None = None,
     ) -> FakeEncoding:
-        return FakeEncoding(self, frames, quality, history)
+        return FakeEncoding(self, frames, qualities[0] if qualities else quality, history)
+
+    @staticmethod
+    def picture_count(frame_count: int) -> int:
+        return 1
 
     def encode(self, frames: Planes, *, quality: int, history: FakeHistory | None) -> FakeEncoded:
         assert len(frames) == 1 if history is None else 1 <= len(frames) <= self.chunk_frames

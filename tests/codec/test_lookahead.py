@@ -97,6 +97,24 @@ def test_in_the_callers_thread(tiny: ChunkCodec, chunks: list[Planes], expected:
     assert_same([future.result() for future in coming], expected)
 
 
+def test_every_picture_has_a_quality_of_its_own(tiny: ChunkCodec, chunks: list[Planes]) -> None:
+    first = tiny.encode(chunks[0], quality=60, history=None)
+    plain = tiny.encode(chunks[1], quality=60, history=first.history)
+    chain = Chain(tiny, quality=60, pool=Inline())
+    chain.add(chunks[0])
+    mixed = chain.add(chunks[1], [60, 61, 60, 63]).result()
+    found, usual = ([picture.quality for picture in chunk.latents.pictures] for chunk in (mixed, plain))
+    assert [one - other for one, other in zip(found, usual, strict=True)] == [0, 1, 0, 3]
+    again = tiny.decode_latents(
+        mixed.streams, frame_count=4, height=64, width=96, quality=60, previous=first.latents
+    )
+    assert [picture.quality for picture in again.pictures] == found
+    for picture, coded in zip(again.pictures, mixed.latents.pictures, strict=True):
+        assert torch.equal(picture.y, coded.y)
+    with pytest.raises(ValueError, match="2 qualities for the 4 pictures"):
+        chain.add(chunks[1], [60, 61]).result()
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_in_any_order(tiny: ChunkCodec, chunks: list[Planes], expected: list[EncodedChunk], seed: int) -> None:
     pool = Shuffled(seed)

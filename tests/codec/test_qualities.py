@@ -1,4 +1,4 @@
-"""Qualities between two whole numbers, and lower ones: which chunk has which."""
+"""Qualities between two whole numbers, and lower ones: which picture has which."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import pytest
 
 from stpcodec.codec.ceiling import Ceiling
 from stpcodec.codec.encoder import encode
+from stpcodec.codec.models import codec_of_file
 from stpcodec.codec.qualities import Qualities, tidy
+from stpcodec.codec.segments import SegmentCodec
 from stpcodec.codec.targets import encode_to
 from stpcodec.codec.verify import verify
 from stpcodec.codec.windows import frame_costs, windows
@@ -18,21 +20,34 @@ from tests.codec.clips import pictures, write_video
 
 
 @pytest.mark.parametrize(("value", "better"), [(52, 0), (52.25, 25), (52.4, 40), (52.99, 99)])
-def test_as_many_chunks_are_better_as_the_fraction_says(value: float, better: int) -> None:
+def test_as_many_pictures_are_better_as_the_fraction_says(value: float, better: int) -> None:
     for first_frame in (0, 129, 1000):
-        chunks = [Qualities(value).of_chunk(first_frame, number) for number in range(100)]
-        assert chunks.count(53) == better
-        assert set(chunks) <= {52, 53}
+        pictures = [Qualities(value).of_picture(first_frame, number) for number in range(100)]
+        assert abs(pictures.count(53) - better) <= (value != 52)
+        assert set(pictures) <= {52, 53}
 
 
-def test_they_are_spread_evenly() -> None:
-    chunks = [Qualities(30.5).of_chunk(0, number) for number in range(8)]
-    assert chunks == [30, 31] * 4
+@pytest.mark.parametrize("stride", [1, 2, 4, 8])
+def test_they_are_spread_evenly(stride: int) -> None:
+    """Also the anchors of chunks of one length among themselves."""
+    for start in range(8):
+        pictures = [Qualities(30.5).of_picture(0, start + stride * number) for number in range(16)]
+        assert 6 <= pictures.count(31) <= 10
+
+
+def test_a_higher_quality_makes_no_picture_worse() -> None:
+    def all_of(hundredths: int) -> list[int]:
+        return [Qualities(hundredths / 100).of_picture(7, number) for number in range(150)]
+
+    for hundredths in range(4990, 5120):
+        lower, higher = all_of(hundredths), all_of(hundredths + 1)
+        assert lower != higher
+        assert all(one <= other for one, other in zip(lower, higher, strict=True))
 
 
 def test_a_segment_can_have_less() -> None:
     qualities = Qualities(60, {128: 40.0})
-    assert [qualities.of_chunk(first, 0) for first in (0, 128, 256)] == [60, 40, 60]
+    assert [qualities.of_picture(first, 0) for first in (0, 128, 256)] == [60, 40, 60]
     assert qualities.of_file == 60
     assert qualities.remark == "less in 1 segments"
 
@@ -64,6 +79,29 @@ def test_files_lie_between_their_neighbours_and_decode(source: Path, tmp_path: P
             assert stream.header.quality == int(quality)
             assert stream.header.encoder.endswith("quality 50.5") == (quality == 50.5)
     assert sizes[0] < sizes[1] < sizes[2]
+
+
+def test_pictures_of_a_chunk_differ(tiny_weights: Path, tmp_path: Path) -> None:
+    """A model with motion has pictures of its own for the frames of a chunk; they are counted through the segment."""
+    source = write_video(tmp_path / "in.mkv", pictures(20, height=64, width=64, cut_at=14))
+
+    def of_pictures(quality: float) -> list[list[int]]:
+        target, found = tmp_path / "x.stp", list[list[int]]()
+        encode(source, target, quality=quality, model=str(tiny_weights), overwrite=True, threads=1, jobs=1)
+        with StpReader(target) as stream:
+            loaded = codec_of_file(stream.header, model=str(tiny_weights))
+            codec = SegmentCodec(stream.header, loaded.codec, loaded.device)
+            for number in range(len(stream.segments)):
+                chunks = codec.latents(stream.read_segment(number))
+                found.append([picture.quality for (part,) in chunks for picture in part.latents.pictures])
+        return found
+
+    mixed = Qualities(50.4)
+    plain, found = of_pictures(50), of_pictures(50.4)
+    assert [len(segment) for segment in plain] == [14, 6]
+    for first_frame, one, other in zip((0, 14), plain, found, strict=True):
+        better = [mixed.of_picture(first_frame, number) - 50 for number in range(len(one))]
+        assert [b - a for a, b in zip(one, other, strict=True)] == better
 
 
 def test_jobs_do_not_change_the_bytes(source: Path, tmp_path: Path) -> None:
