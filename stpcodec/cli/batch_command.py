@@ -17,6 +17,7 @@ from stpcodec.cli.journal import Job, Journal
 from stpcodec.cli.quantities import parse_rate
 from stpcodec.cli.session import (
     DryRun,
+    Effort,
     Json,
     LogFile,
     ModelFolder,
@@ -66,6 +67,7 @@ def batch(
         typer.Option("--workers", min=1, metavar="N", help="Of a Ray cluster of its own; by default one a core."),
     ] = None,
     quality: Quality = 50,
+    effort: Effort = 0,
     target_psnr: TargetPsnr = None,
     target_ssim: TargetSsim = None,
     target_vmaf: TargetVmaf = None,
@@ -107,6 +109,7 @@ def batch(
     coding = Coding(
         session,
         quality=quality,
+        effort=effort,
         aim=one_aim(context),
         max_bitrate=None if max_bitrate is None else parse_rate(max_bitrate, "--max-bitrate"),
         model=model,

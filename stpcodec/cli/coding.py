@@ -30,6 +30,7 @@ class Coding:
 
     session: Session
     quality: float = 50
+    effort: int = 0
     aim: Aim | None = None
     max_bitrate: float | None = None
     model: str | None = None
@@ -63,8 +64,8 @@ class Coding:
     def decisive(self) -> dict[str, Any]:
         """What decides the bytes of the output, for a journal."""
         return {
-            "quality": self.quality, "aim": self.aim, "max_bitrate": self.max_bitrate, "model": self.model,
-            "model_dir": self.model_dir, "segment_frames": self.segment_frames, "tile": self.tile,
+            "quality": self.quality, "effort": self.effort, "aim": self.aim, "max_bitrate": self.max_bitrate,
+            "model": self.model, "model_dir": self.model_dir, "segment_frames": self.segment_frames, "tile": self.tile,
             "roi": self.roi,
         }  # fmt: skip
 
@@ -96,6 +97,7 @@ class Coding:
             source,
             target,
             quality=quality,
+            effort=self.effort,
             model=self.model,
             model_dir=self.model_dir,
             device=self.device,

@@ -16,6 +16,7 @@ from stpcodec.cli.quantities import parse_rate
 from stpcodec.cli.session import (
     Device,
     DryRun,
+    Effort,
     Json,
     JsonProgress,
     LogFile,
@@ -45,6 +46,8 @@ stpcodec encode in.mp4 out.stp
 
 stpcodec encode in.mkv out.stp --quality 70 --verify
 
+stpcodec encode in.mp4 out.stp --effort 5
+
 stpcodec encode in.mp4 out.stp --target-size 25MB
 
 stpcodec encode in.mp4 out.stp --bitrate 800k --max-bitrate 2M
@@ -72,6 +75,7 @@ def encode(
         ),
     ],
     quality: Quality = 50,
+    effort: Effort = 0,
     target_psnr: TargetPsnr = None,
     target_ssim: TargetSsim = None,
     target_vmaf: TargetVmaf = None,
@@ -127,6 +131,7 @@ def encode(
     coding = Coding(
         session,
         quality=quality,
+        effort=effort,
         aim=one_aim(context),
         max_bitrate=None if max_bitrate is None else parse_rate(max_bitrate, "--max-bitrate"),
         model=model,

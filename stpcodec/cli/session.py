@@ -113,6 +113,13 @@ DecodeJobs = Annotated[
 Quality = Annotated[
     float, typer.Option("--quality", min=1, max=100, help="Higher is better and larger; 52.4 mixes 52 and 53.")
 ]
+Effort = Annotated[
+    int,
+    typer.Option(
+        "--effort", min=0, max=9, metavar="0-9",
+        help="Code each segment again by other choices and keep the best; 9 is about 20 times slower.",
+    ),
+]
 ModelName = Annotated[
     str | None,
     typer.Option("--model", metavar="NAME|FILE", help="Model name or weights file; the default is learned."),

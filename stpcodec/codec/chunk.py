@@ -6,11 +6,13 @@ Streams of a chunk: one that holds two bytes for every picture, then one for eve
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from stpcodec.codec.choices import USUAL, Choices
 from stpcodec.codec.interest import raised
 from stpcodec.codec.picture import (
     SKIP,
@@ -30,14 +32,11 @@ from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.latents.regions import region_counts
 from stpcodec.model.picture_motion import PictureMotion, anchor_motion, between_motion
 from stpcodec.model.planes import Planes, join_frames
-from stpcodec.model.rates import INTRA_BONUS, depth_bonus, lagrange_lambda
+from stpcodec.model.rates import depth_bonus, lagrange_lambda
 from stpcodec.model.transform import Model, Transform
 
 LONGEST_CHUNK = 8
 """Frames of a chunk of a model with motion: anchors are at most so far apart."""
-MOTION_CAUTION = 3.2
-"""Bits of motion count this much more than those of latents: what a better prediction gains, latents would have
-gained in part. Measured: docs/ablations.md."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,7 @@ class ChunkCodec:
     """Codes chunks of frames whose sides are multiples of 16, in [0, 1], with `model`."""
 
     model: Model
+    choices: Choices = USUAL
     tables: Tables = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -69,6 +69,12 @@ class ChunkCodec:
         parts = (counts.counts, counts.blend, region_counts())
         tables = Tables(*(TableSet(part.numpy().astype("int64")) for part in parts))
         object.__setattr__(self, "tables", tables)
+
+    def choosing(self, choices: Choices) -> ChunkCodec:
+        """The same codec with other choices of its encoder."""
+        other = copy(self)
+        object.__setattr__(other, "choices", choices)
+        return other
 
     @property
     def chunk_frames(self) -> int:
@@ -230,25 +236,27 @@ class ChunkEncoding:
         return EncodedChunk(streams, latents, self.leaves(), frames)
 
     def _encoded(self, picture: Picture) -> EncodedPicture:
-        model, tables, count = self.codec.model, self.codec.tables, len(self.frames)
+        model, tables, choices, count = self.codec.model, self.codec.tables, self.codec.choices, len(self.frames)
         quality = self.qualities[self.order.index(picture)]
         if self.history is None:
-            task = PictureTask(self.frames, (), min(100, quality + INTRA_BONUS), self.asked, None, 0)
+            opening = max(1, min(100, quality + choices.intra_bonus))
+            task = PictureTask(self.frames, (), opening, self.asked, None, 0, choices.caution)
             return encode_picture(model.intra, tables, self._weighed(task), None, None)
         before = _like(self.history.anchor)
         if not model.inter.uses_motion:
             still = still_fields(count, self.frames.height, self.frames.width)
-            task = PictureTask(self.frames, (self.history.reference,), quality, self.asked, before, 0)
+            task = PictureTask(self.frames, (self.history.reference,), quality, self.asked, before, 0, choices.caution)
             return encode_picture(model.inter, tables, self._weighed(task), None, still)
         position = picture.position
         decoded = {0: self.history.reference}
         task = PictureTask(
             self.frames[slice(position - 1, position)],
             tuple(decoded[r] if r in decoded else self.coded[r].decoded for r in picture.references),
-            max(1, min(100, quality + depth_bonus(count, picture.depth))),
+            max(1, min(100, quality + round(choices.spread * depth_bonus(count, picture.depth)))),
             self.asked,
             self.coded[picture.guide].latents if picture.depth else before,
             position - 1,
+            choices.caution,
         )
         task = self._weighed(task)
         return encode_picture(model.inter, tables, task, self._motion(task, picture, self.history), None)
@@ -263,7 +271,7 @@ class ChunkEncoding:
 
     def _motion(self, task: PictureTask, picture: Picture, history: History) -> PictureMotion:
         # λ is bits per pixel per squared 8-bit error; the search wants squared error (of 1.0) per bit.
-        lagrangian = MOTION_CAUTION / (float(lagrange_lambda(torch.tensor(task.quality))) * 255**2)
+        lagrangian = self.codec.choices.motion_caution / (float(lagrange_lambda(torch.tensor(task.quality))) * 255**2)
         tables = self.codec.model.motion_tables
         if picture.future is None:
             before = _last_field(history.anchor)

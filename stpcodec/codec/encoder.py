@@ -11,7 +11,7 @@ video is.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stpcodec import __version__
@@ -70,6 +70,7 @@ def encode(
     target: str | Path,
     *,
     quality: float | Qualities = 50,
+    effort: int = 0,
     model: str | None = None,
     model_dir: str | Path | None = None,
     device: str = "auto",
@@ -90,6 +91,7 @@ def encode(
     """Encode a video into a .stp file; `-` is standard input or output.
 
     quality: 1 to 100; 52.4 makes two of five pictures 53 and the others 52.
+    effort: 0 to 9; above 0 each segment is held in memory and coded several times (codec/effort.py).
     model: a name or a weights file, None for the default. model_dir: a folder of models of your
     own to look into first (then $STPCODEC_MODELS and the user's). segment_frames: the longest segment, 1 to 256.
     tile: tile size in luma samples, 0 to tile only frames too large for memory.
@@ -108,6 +110,8 @@ def encode(
             new stands under the target's name, and what was there before still does.
     """
     qualities = quality if isinstance(quality, Qualities) else Qualities(quality)
+    if effort:
+        qualities = replace(qualities, effort=effort)
     _check_options(source, target, segment_frames=segment_frames, verify=verify)
     if resume and STANDARD_STREAM in (str(source), str(target)):
         raise UsageError("resume needs files it can read again, not standard input or output; use file names")

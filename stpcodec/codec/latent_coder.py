@@ -27,12 +27,13 @@ the next, and its latents are the prior's context. Measured: docs/ablations.md."
 def encode_latents(
     coder: SymbolEncoder, transform: Transform, y: Tensor, z: Tensor, previous: Tensor | None, quality: int, *,
     previous_z: Tensor | None = None, optimise: bool = True, places: Tensor | None = None,
+    caution: float = CAUTION,
 ) -> Tensor:  # fmt: skip
     """Codes z, then y. y ``[C, h, w]`` in steps, z ``[*hyper_shape]``, on any device; previous: int32 ``[C, h, w]`` in
     sixteenths, or None. previous_z: int32 ``[*hyper_shape]`` of the chunk before, None when there is no such chunk.
 
     optimise: quantise for least error + λ·bits; otherwise round. places ``[h, w]``: what errors there count, None
-    where all count 1.
+    where all count 1. caution: factor of what errors count.
 
     Returns the decoded y in sixteenths, int32 ``[C, h, w]`` on the CPU.
     """
@@ -40,7 +41,7 @@ def encode_latents(
     coder.encode(hyper.numpy(), transform.z_tables, z_rows(transform.z_tables, z.shape, previous_z))
 
     wanted = y.float().cpu().contiguous().numpy().reshape(-1)
-    weights = CAUTION * transform.error_weights(quality).float().cpu().numpy() if optimise else np.zeros(0, np.float32)
+    weights = caution * transform.error_weights(quality).float().cpu().numpy() if optimise else np.zeros(0, np.float32)
     at_places = np.zeros(0, np.float32) if places is None else places.float().cpu().contiguous().numpy().reshape(-1)
     bits, area = transform.y_tables.bits, y.shape[1] * y.shape[2]
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stpcodec.codec.interest import quietened
-from stpcodec.codec.latent_coder import decode_latents, encode_latents
+from stpcodec.codec.latent_coder import CAUTION, decode_latents, encode_latents
 from stpcodec.codec.motion_coder import decode_choice, decode_field, encode_choice, encode_field, in_range
 from stpcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from stpcodec.entropy.tables import TableSet
@@ -61,6 +61,7 @@ class PictureTask:
     """What there is to code: frames, what they are predicted from, and where they lie in their chunk.
 
     quality: of this picture; asked: of the file. before: the picture whose latents the prior looks at, None if none.
+    caution: of the quantiser (latent_coder.CAUTION).
     weights ``[H/16, W/16]``: what errors there count, None where all count 1.
     """
 
@@ -70,6 +71,7 @@ class PictureTask:
     asked: int
     before: PictureLatents | None
     first_frame: int
+    caution: float = CAUTION
     weights: Tensor | None = None
 
 
@@ -93,7 +95,7 @@ def encode_picture(
     before = task.before
     y_hat = encode_latents(
         coder, transform, y[0], z[0], None if before is None else before.y, quality,
-        previous_z=None if before is None else before.z, places=task.weights,
+        previous_z=None if before is None else before.z, places=task.weights, caution=task.caution,
     )  # fmt: skip
     worth = float(lagrange_lambda(torch.tensor(quality)))
     steps = y_hat[None].to(y.device) / SIXTEENTHS

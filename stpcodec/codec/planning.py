@@ -30,16 +30,19 @@ GAIN = {1: 0.93, 2: 0.92, 4: 0.9}
 
 
 class Planner:
-    """Of one segment. Remembers the frame before: at first `luma` ``[H, W]`` in [0, 1], of the frame that opens it."""
+    """Of one segment. Remembers the frame before: at first `luma` ``[H, W]`` in [0, 1], of the frame that opens it.
 
-    def __init__(self, luma: Tensor) -> None:
-        self._last = _small(luma)
+    joining: factor of the thresholds GAIN; 0 joins nothing.
+    """
+
+    def __init__(self, luma: Tensor, joining: float = 1.0) -> None:
+        self._last, self._joining = _small(luma), joining
 
     def plan(self, luma: Tensor) -> list[int]:
         """luma ``[N, H, W]``, at most 8 frames: lengths of the chunks to code them in."""
         pictures = [self._last, *(_small(frame) for frame in luma)]
         self._last = pictures[-1]
-        gaps = _Gaps(pictures)
+        gaps = _Gaps(pictures, self._joining)
         lengths = [1] * len(luma)
         for size in GAIN:
             start, joined = 0, []
@@ -57,8 +60,8 @@ class Planner:
 class _Gaps:
     """Costs of predicting small pictures from each other."""
 
-    def __init__(self, pictures: Sequence[Tensor]) -> None:
-        self._pictures = pictures
+    def __init__(self, pictures: Sequence[Tensor], joining: float) -> None:
+        self._pictures, self._joining = pictures, joining
         self._matched: dict[tuple[int, int], Tensor] = {}
 
     def pays(self, start: int, size: int) -> bool:
@@ -67,7 +70,7 @@ class _Gaps:
         chain = self._cost(middle, self._match(middle, start)) + self._cost(end, self._match(end, middle))
         past, future = self._match(middle, start), self._match(middle, end)
         between = min(self._cost(middle, prediction) for prediction in ((past + future) / 2, past, future))
-        return self._cost(end, self._match(end, start)) + between < GAIN[size] * chain
+        return self._cost(end, self._match(end, start)) + between < self._joining * GAIN[size] * chain
 
     def _cost(self, number: int, prediction: Tensor) -> float:
         error = F.avg_pool2d((self._pictures[number] - prediction).square()[None], BLOCK, ceil_mode=True) * 255**2

@@ -17,6 +17,7 @@ from stpcodec.codec.interest import Interest
 from stpcodec.errors import UsageError
 
 LOWEST, HIGHEST = 1, 100
+MOST_EFFORT = 9
 STEP = 0.05
 """Finer differences are not asked for by any search; twenty pictures show one of them."""
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -25,13 +26,16 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 @dataclass(frozen=True)
 class Qualities:
     """value: 1 to 100, to two decimals. most: of the segments that begin at these frames; each 1 to 100. interest:
-    regions with more and less than that, None for none."""
+    regions with more and less than that, None for none. effort: 0 to 9, see effort.py."""
 
     value: float
     most: Mapping[int, float] = field(default_factory=dict)
     interest: Interest | None = None
+    effort: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.effort <= MOST_EFFORT:
+            raise UsageError(f"effort {self.effort}: must be 0 to {MOST_EFFORT}")
         for value in (self.value, *self.most.values()):
             if not LOWEST <= value <= HIGHEST:
                 raise UsageError(f"quality {value}: must be {LOWEST} to {HIGHEST}")
@@ -63,6 +67,8 @@ class Qualities:
         parts = [f"quality {tidy(self.value)}"] if self.value != self.of_file else []
         if self.most:
             parts.append(f"less in {len(self.most)} segments")
+        if self.effort:
+            parts.append(f"effort {self.effort}")
         if self.interest is not None:
             parts.append(f"regions {zlib.crc32(repr(self.interest).encode()):08x}")
         return "; ".join(parts)

@@ -6,14 +6,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import torch
 import xxhash
 from torch import Tensor
 
+from stpcodec.codec.choices import Choices
 from stpcodec.codec.chunk import ChunkCodec, EncodedChunk, History
+from stpcodec.codec.effort import SearchedSegment, decibels
 from stpcodec.codec.parallel import Inline, picture_pool
 from stpcodec.codec.planning import Planner
 from stpcodec.codec.prefetch import prefetched
@@ -21,7 +23,7 @@ from stpcodec.codec.qualities import Qualities
 from stpcodec.codec.samples import to_planes, to_samples
 from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.container import Chunk, Segment, StreamHeader
-from stpcodec.errors import CorruptFile, CorruptSegment
+from stpcodec.errors import CorruptFile, CorruptSegment, UsageError
 from stpcodec.latents.chunk import PATCH
 from stpcodec.model.planes import Planes
 from stpcodec.patches.padding import padded_size
@@ -61,9 +63,23 @@ class SegmentCodec:
         """Of picture number `picture`, in the order of coding, of the segment that begins at `first_frame`."""
         return self.header.quality if self.qualities is None else self.qualities.of_picture(first_frame, picture)
 
-    def open(self, first_frame: int, pool: Executor | None = None) -> SegmentBuilder:
+    def open(self, first_frame: int, pool: Executor | None = None) -> SegmentBuilder | SearchedSegment:
         """pool: codes the segment's pictures; None codes them in the caller's thread."""
-        return SegmentBuilder(self, first_frame, pool or Inline())
+        coding = pool or Inline()
+        if self.qualities is None or not self.qualities.effort:
+            return SegmentBuilder(self, first_frame, coding)
+        if not self.codec.plans_chunks:
+            raise UsageError(
+                f"effort {self.qualities.effort}: the encoder of model {self.header.model} has nothing to choose; "
+                f"leave it out"
+            )
+
+        def build(choices: Choices, raised: int) -> SegmentBuilder:
+            owner = replace(self, codec=self.codec.choosing(choices))
+            return SegmentBuilder(owner, first_frame, coding, raised=raised, measured=True)
+
+        value = self.qualities.of_segment(first_frame)
+        return SearchedSegment(build, quality=value, effort=self.qualities.effort)
 
     def pool(self, cores: int = 1) -> AbstractContextManager[Executor]:
         """`picture_pool`, to open segments with. Tiles are there since memory is short: one after the other."""
@@ -121,15 +137,21 @@ class SegmentCodec:
 
 
 class SegmentBuilder:
-    """One segment being encoded, chunk by chunk. Memory: its coded bytes and LOOKAHEAD_FRAMES frames."""
+    """One segment being encoded, chunk by chunk. Memory: its coded bytes and LOOKAHEAD_FRAMES frames.
 
-    def __init__(self, owner: SegmentCodec, first_frame: int, pool: Executor) -> None:
-        self._owner = owner
+    raised: by how much its quality differs from what `owner` says. measured: whether to find `psnr_db`.
+    """
+
+    def __init__(
+        self, owner: SegmentCodec, first_frame: int, pool: Executor, *, raised: int = 0, measured: bool = False
+    ) -> None:
+        self._owner, self._raised, self._measured = owner, raised, measured
+        self._decibels: list[float] = []
         self._tiled = owner.tiled
         self._chains = self._tiled.chains(pool)
         self._first_frame = first_frame
         self._hasher = xxhash.xxh3_128()
-        self._ahead: deque[tuple[int, list[Future[EncodedChunk]]]] = deque()
+        self._ahead: deque[tuple[int, list[Future[EncodedChunk]], list[Planes]]] = deque()
         self._chunks: list[Chunk] = []
         self._pts: list[int] = []
         self._durations: list[int] = []
@@ -153,14 +175,16 @@ class SegmentBuilder:
         for length in self._lengths(planes):
             part = self._tiled.windows(planes[slice(start, start + length)])
             pictures = range(self._begun, self._begun + owner.codec.picture_count(length))
-            qualities = [owner.quality_of(self._first_frame, picture) for picture in pictures]
+            qualities = [
+                max(1, min(100, owner.quality_of(self._first_frame, picture) + self._raised)) for picture in pictures
+            ]
             places = [None] * len(part) if weights is None else self._tiled.patches(weights[start : start + length])
             coming = [
                 chain.add(window, qualities, place)
                 for chain, window, place in zip(self._chains, part, places, strict=True)
             ]
             self._begun = pictures.stop
-            self._ahead.append((length, coming))
+            self._ahead.append((length, coming, part if self._measured else []))
             start += length
         self._pts += [frame.pts for frame in frames]
         self._durations += [frame.duration for frame in frames]
@@ -170,7 +194,7 @@ class SegmentBuilder:
         if not self._owner.codec.plans_chunks:
             return [len(planes)]
         if self._planner is None:
-            self._planner = Planner(planes.y[-1])
+            self._planner = Planner(planes.y[-1], self._owner.codec.choices.joining)
             return [len(planes)]
         return self._planner.plan(planes.y)
 
@@ -188,15 +212,22 @@ class SegmentBuilder:
 
     def _collect(self, most: int) -> None:
         """Waits until at most so many frames are on their way."""
-        while sum(length for length, _ in self._ahead) > most or (
+        while sum(length for length, _, _ in self._ahead) > most or (
             self._ahead and all(future.done() for future in self._ahead[0][1])
         ):
-            length, coming = self._ahead.popleft()
+            length, coming, originals = self._ahead.popleft()
             parts = [future.result() for future in coming]
+            if originals:
+                self._decibels += decibels(originals, [part.reconstruction for part in parts])
             for part in parts:
                 part.latents.hash_into(self._hasher)
             streams = tuple(stream for part in parts for stream in part.streams)
             self._chunks.append(Chunk(frame_count=length, streams=streams))
+
+    @property
+    def psnr_db(self) -> float:
+        """6:1:1, mean over frames, of the padded frames; of a measured segment that is closed."""
+        return sum(self._decibels) / len(self._decibels)
 
     def close(self) -> Segment:
         self._collect(0)
@@ -217,7 +248,7 @@ class SegmentStream:
 
     def __init__(self, codec: SegmentCodec, write: Callable[[Segment], object], pool: Executor | None = None) -> None:
         self._codec, self._write, self._pool = codec, write, pool
-        self._open: SegmentBuilder | None = None
+        self._open: SegmentBuilder | SearchedSegment | None = None
         self.frames = 0
         self.segments = 0
 

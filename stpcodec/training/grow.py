@@ -1,13 +1,14 @@
 """More latents for a trained model: the complement of its linear basis, so that nothing it has learned is lost.
 
-A basis that ends short of its patch (192 of 384 values) cannot say what lies outside it, however fine its steps are: the
-picture stops getting better at some quality. The new latents carry what is missing, in the order of its variance,
+A basis that ends short of its patch (192 of 384 values) cannot say what lies outside it, however fine its steps are:
+the picture stops getting better at some quality. The new latents carry what is missing, in the order of its variance,
 with an analysis fitted by least squares to what the trained networks leave out.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ from stpcodec.latents.quantise import SCALE_COUNT, SCALE_LARGEST, SCALE_SMALLEST
 from stpcodec.model.chunk_io import pack_frames, unpack_frames
 from stpcodec.model.config import ModelConfig
 from stpcodec.model.network import GREY, ChunkNetwork, Context, StpNetwork
-from stpcodec.model.prior import INDEX_PER_UNIT
+from stpcodec.model.prior import INDEX_PER_UNIT, IntegerLayer
 from stpcodec.training.dataset import ClipDataset, MixedLengths, PictureDataset
 from stpcodec.training.initialise import sample_weights
 from stpcodec.training.loss import code_chunk
@@ -31,6 +32,14 @@ ALIKE = 32
 """Old latents, the last ones, whose steps new ones take."""
 MEAN_LOG_NORMAL = -0.635
 """Mean of ln|x| of a normal variable of deviation 1."""
+
+
+def can_grow(given: ModelConfig, config: ModelConfig) -> bool:
+    """Whether the two differ in nothing but names and latents, of which `config` has more in one network at least."""
+    parts = [(given.intra, config.intra), (given.inter, config.inter)]
+    alike = all(replace(small, latents=large.latents) == large for small, large in parts)
+    more = [large.latents - small.latents for small, large in parts]
+    return alike and min(more) >= 0 and max(more) > 0
 
 
 @torch.no_grad()
@@ -59,7 +68,8 @@ def grow(
         context = picture_context(grown.inter, target, [reference], sequence.fields[:, 0, 0], quality)
         inter.add(pack_frames(target, 1), quality, context, None)
     for missing in (intra, inter):
-        missing.install()
+        if missing.complement.shape[1] and missing.old < missing.network.config.latents:
+            missing.install()
     return grown
 
 
@@ -125,10 +135,11 @@ class _Missing:
             self.kept.append((given.float(), patches(coded.index[:, : self.old]).float(), positions.cpu()))
 
     def install(self) -> None:
-        assert isinstance(self.inputs, Tensor) and isinstance(self.cross, Tensor)
+        assert isinstance(self.inputs, Tensor)
+        assert isinstance(self.cross, Tensor)
         assert isinstance(self.covariance, Tensor)
         network, old, new = self.network, self.old, self.network.config.latents
-        variance, rotation = torch.linalg.eigh(self.covariance / self.count)
+        _, rotation = torch.linalg.eigh(self.covariance / self.count)
         rotation = rotation.flip(1)[:, : new - old]
         basis = self.complement @ rotation  # [P, new - old], orthonormal in weighted samples
         system = self.inputs / self.count
@@ -142,7 +153,7 @@ class _Missing:
         assert network.analysis_leave.bias is not None
         network.analysis_leave.bias[old:] = fit[-1].float().to(device)
         # Training has moved the steps from where the theory puts them: those of the last latents are the most alike.
-        steps = network.log_inverse_gain.points[:, old - ALIKE : old].mean(1, keepdim=True)
+        steps = network.log_inverse_gain.points[:, max(0, old - ALIKE) : old].mean(1, keepdim=True)
         network.log_gain.points[:, old:] = -steps
         network.log_inverse_gain.points[:, old:] = steps
         self._install_scales(fit)
@@ -160,6 +171,7 @@ class _Missing:
         device = prior.index_quality.points.device
         prior.index_quality.points[:, old:] = prior.index_quality.points[:, like] + offset.to(device)
         for head in prior.heads:
+            assert isinstance(head, IntegerLayer)
             head.weight[old : self.network.config.latents] = head.weight[like]
             head.bias[old : self.network.config.latents] = head.bias[like]
 

@@ -18,10 +18,11 @@ from stpcodec.model.motion_tables import initial_tables
 from stpcodec.model.network import StpNetwork
 from stpcodec.model.planes import Planes
 from stpcodec.model.zoo import load_network
-from stpcodec.training.cache import ensure_cached, find_media
+from stpcodec.training.cache import ensure_cached, ensure_half, find_media
 from stpcodec.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from stpcodec.training.dataset import ClipDataset, MixedLengths, PictureDataset
 from stpcodec.training.export import count_motion, count_symbols, export_weights
+from stpcodec.training.grow import can_grow, grow
 from stpcodec.training.initialise import start_linear
 from stpcodec.training.jitter import jittered, jittered_pictures
 from stpcodec.training.model_card import CardFacts, write_card
@@ -101,7 +102,7 @@ def train_and_export(
     state = load_checkpoint(best, options.device)
     if state is None:
         raise ModelError(f"{best}: the run left no best checkpoint; train for longer")
-    weights = export_average(state, prepare(folders, options.cache, say), options, options.run)
+    weights = export_average(state, prepare(folders, options.cache, say, halves=True), options, options.run)
     write_card(weights, CardFacts.of_run(state, options.run))
     return weights
 
@@ -163,7 +164,7 @@ def _train(
     folders: list[Path], validation: list[Path], options: TrainOptions,
     say: Callable[[str], None], poll: Callable[[], None],
 ) -> Path:  # fmt: skip
-    clips, validation_clips = (prepare(paths, options.cache, say) for paths in (folders, validation))
+    clips, validation_clips = prepare(folders, options.cache, say, halves=True), prepare(validation, options.cache, say)
     overlap = set(clips) & set(validation_clips)
     if overlap:
         raise InputError(f"{overlap.pop().name}: is in both the training and the validation folder; separate them")
@@ -232,6 +233,9 @@ def _starting_network(
     if given is not None and replace(given.config, name=STP_S.name) == STP_S:
         say(f"starting from {options.start}")
         return given
+    if given is not None and can_grow(given.config, STP_S):
+        say(f"starting from {options.start}, with more latents")
+        return grow(given.eval(), STP_S, data, pictures, batches=60, device=options.device).train()
     network = StpNetwork(STP_S).to(options.device)
     kept = start_linear(network, data, pictures, batches=60, device=options.device)
     say(f"linear start keeps {kept['intra']:.4f} of the intra and {kept['inter']:.4f} of the inter variance")
@@ -255,8 +259,11 @@ def hold_out(clips: list[Path], options: TrainOptions) -> HeldOut:
     return HeldOut(sequence, options.chunks, options.lead, torch.bfloat16 if options.bf16 else None)
 
 
-def prepare(folders: list[Path], cache: Path, say: Callable[[str], None]) -> list[Path]:
-    """Caches planes and motion of everything readable; says what was left out."""
+def prepare(folders: list[Path], cache: Path, say: Callable[[str], None], *, halves: bool = False) -> list[Path]:
+    """Caches planes and motion of everything readable; says what was left out.
+
+    halves: of everything large enough at half its size, too (cache.ensure_half).
+    """
     media = find_media(folders)
     clips = []
     for number, source in enumerate(media):
@@ -266,6 +273,9 @@ def prepare(folders: list[Path], cache: Path, say: Callable[[str], None]) -> lis
             continue
         prepare_motion(clip)
         clips.append(clip)
+        if halves and (half := ensure_half(clip)) is not None:
+            prepare_motion(half)
+            clips.append(half)
         if number % 50 == 49:
             say(f"prepared {number + 1} of {len(media)} files")
     if not clips:

@@ -10,7 +10,7 @@ import pytest
 
 from stpcodec.errors import InputError
 from stpcodec.training import cache
-from stpcodec.training.cache import cache_path, ensure_cached, find_media, split_planes
+from stpcodec.training.cache import cache_path, ensure_cached, ensure_half, find_media, split_planes
 from tests.codec.clips import pictures, write_video
 from tests.training.material import triples, write_clip
 
@@ -82,3 +82,24 @@ def test_long_clips_are_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     path = ensure_cached(write_clip(tmp_path / "x.mp4", count=7), tmp_path / "cache")
     assert path is not None
     assert len(np.load(path)) == 4
+
+
+def test_half_a_clip_is_the_mean_of_its_samples(tmp_path: Path) -> None:
+    clip = ensure_cached(write_clip(tmp_path / "a.mp4", count=2, height=144, width=176), tmp_path / "cache")
+    assert clip is not None
+    half = ensure_half(clip)
+    assert half is not None
+    for whole, halved in zip(split_planes(np.load(clip)), split_planes(np.load(half)), strict=True):
+        rows, columns = halved.shape[1:]
+        blocks = whole[:, : 2 * rows, : 2 * columns].reshape(2, rows, 2, columns, 2).astype(int)
+        np.testing.assert_array_equal(halved, (blocks.sum((2, 4)) + 2) // 4)
+    assert split_planes(np.load(half))[0].shape == (2, 64, 80)
+    before = half.stat().st_mtime_ns
+    assert ensure_half(clip) == half
+    assert half.stat().st_mtime_ns == before
+
+
+def test_small_clips_are_not_halved(tmp_path: Path) -> None:
+    clip = ensure_cached(write_clip(tmp_path / "a.mp4", count=1, height=112, width=176), tmp_path / "cache")
+    assert clip is not None
+    assert ensure_half(clip) is None

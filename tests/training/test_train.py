@@ -369,3 +369,18 @@ def test_the_defaults_and_recipes_fit_what_is_searched() -> None:
     for recipe in (None, *map(load_recipe, recipe_names())):
         for stage in replace(asked, recipe=recipe).stages():
             assert (stage.lead + stage.chunks) * module.CHUNK_FRAMES <= module.LONGEST
+
+
+@pytest.mark.usefixtures("small")
+def test_a_model_with_fewer_latents_grows(
+    videos: Path, options: TrainOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(videos, options)
+    start = tmp_path / "start.pt"
+    (options.run / "best.pt").rename(start)
+    larger = replace(TINY, inter=replace(TINY.inter, latents=TINY.inter.latents + 8))
+    monkeypatch.setattr(module, "STP_S", larger)
+    again = replace(options, run=tmp_path / "again", start=str(start))
+    _, said = run(videos, again)
+    assert f"starting from {start}, with more latents" in said
+    assert state_of(again).network.config.inter.latents == TINY.inter.latents + 8
