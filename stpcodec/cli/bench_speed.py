@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stpcodec.cli.session import Device, Json, LogFile, Quiet, Session, Verbose, help_text
+from stpcodec.errors import UsageError
 
 if TYPE_CHECKING:
     from stpcodec.evaluation.contenders import Contender
@@ -68,11 +69,11 @@ def bench_speed(
     others = []
     for anchor in map(find_anchor, names_in(anchors)):
         if anchor.encoder == VVENC:
-            raise typer.BadParameter("vvenc is another program; its speed is in points.csv of `stpcodec bench`")
+            raise UsageError("vvenc is another program; its speed is in points.csv of `stpcodec bench`")
         others.append(Other(anchor, anchor.crf[MIDDLE], count))
     contenders: list[Contender] = [*ours, *others]
     if not contenders:
-        raise typer.BadParameter("no codec to measure; name --models or --anchors")
+        raise UsageError("no codec to measure; name --models or --anchors")
     report = measure_speed(
         clip, contenders, models=[codec.name for codec in ours], repetitions=repetitions, threads=count, frames=frames,
         progress=progress,

@@ -66,6 +66,7 @@ def test_files_lie_between_their_neighbours_and_decode(source: Path, tmp_path: P
     assert sizes[0] < sizes[1] < sizes[2]
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_jobs_do_not_change_the_bytes(source: Path, tmp_path: Path) -> None:
     qualities = Qualities(50.3, {40: 20})
     made = []
