@@ -1,7 +1,7 @@
 """Worker processes (codec/crew.py) that need not load torch: forked from one that has loaded it.
 
-Each is a process of its own all the same, which can be killed and whose end is noticed. As a program, a worker takes four
-seconds of processor time to start, of which the suite would pay for some fifty.
+Each is a process of its own all the same, which can be killed and whose end is noticed. As a program, a worker takes
+four seconds of processor time to start, of which the suite would pay for some fifty.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def bench_speed(
     processor's time; MACs of the networks are counted while they run.
     """
     from stpcodec.evaluation.anchors import find_anchor
-    from stpcodec.evaluation.contenders import Ours, Other
+    from stpcodec.evaluation.contenders import Other, Ours
     from stpcodec.evaluation.request import find_clips, names_in
     from stpcodec.evaluation.speed import measure_speed
     from stpcodec.evaluation.speed_tables import speed_fields, speed_text

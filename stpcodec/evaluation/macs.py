@@ -1,7 +1,7 @@
 """Multiplications of the networks, counted while they run on one frame of the clip's size.
 
-Matrix products and convolutions are counted by PyTorch's own counter; the depthwise layers of the integer prior, which are
-sums of shifted products, are counted here. Counted are the networks as they are written (model/network.py,
+Matrix products and convolutions are counted by PyTorch's own counter; the depthwise layers of the integer prior, which
+are sums of shifted products, are counted here. Counted are the networks as they are written (model/network.py,
 model/prior.py): bands of rows add their halos to it, and the compiled prior leaves out what a step does not code.
 """
 

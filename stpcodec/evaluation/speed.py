@@ -1,8 +1,8 @@
 """How fast codecs are on one clip and this machine, side by side: `stpcodec bench speed`.
 
-Every codec has a process of its own for encoding and one for decoding, so that each peak of memory is its own. One run of
-each comes first and does not count: it loads models and kernels, and writes the file to decode. Then come rounds, in which
-every codec encodes and decodes once, one after the other, so that what else the machine does meets all alike.
+Every codec has a process of its own for encoding and one for decoding, so that each peak of memory is its own. One run
+of each comes first and does not count: it loads models and kernels, and writes the file to decode. Then come rounds, in
+which every codec encodes and decodes once, one after the other, so that what else the machine does meets all alike.
 """
 
 from __future__ import annotations

@@ -38,8 +38,10 @@ def speed_fields(report: SpeedReport, speed: Speed) -> dict[str, Any]:
 
 def _runs(speed: Speed) -> dict[str, tuple[float, ...]]:
     return {
-        "encode": speed.encode_seconds, "decode_null": speed.decode_null_seconds, "decode_y4m": speed.decode_y4m_seconds,
-    }  # fmt: skip
+        "encode": speed.encode_seconds,
+        "decode_null": speed.decode_null_seconds,
+        "decode_y4m": speed.decode_y4m_seconds,
+    }
 
 
 def _profile(profile: Profile) -> str:

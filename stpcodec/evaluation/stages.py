@@ -1,8 +1,8 @@
 """Where the processor's time goes in the real pipeline: its own functions, wrapped while somebody asks.
 
-Outside of `watched` nothing of this is in the program, so it costs nothing. Inside, every call of a stage's functions is
-timed by the processor time of the thread that makes it; a stage within a stage is counted once, for the inner one, and what
-helper threads do for a stage is the stage's (model/side_by_side.py). One run at a time, in one process.
+Outside of `watched` nothing of this is in the program, so it costs nothing. Inside, every call of a stage's functions
+is timed by the processor time of the thread that makes it; a stage within a stage is counted once, for the inner one,
+and what helper threads do for a stage is the stage's (model/side_by_side.py). One run at a time, in one process.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "hash of latents": ("stpcodec.latents.chunk:ChunkLatents.hash_into",),
     "writing": ("stpcodec.container.writer:StpWriter.write_segment", "stpcodec.video.writer:VideoWriter.write"),
 }
-"""Stage → its functions, ``module:function`` or ``module:Class.method``. A function is wrapped wherever it was imported."""
+"""Stage → its functions, ``module:function`` or ``module:Class.method``, wrapped wherever they were imported."""
 _CONDUCTORS = ("stpcodec.codec.encoder", "stpcodec.codec.decoder")
 REST = "everything else"
 """Python between the stages, FFmpeg's own threads, waiting that burns processor time."""

@@ -1,4 +1,4 @@
-"""`stpcodec bench speed` on a tiny clip: every codec and stage is there, as text and as objects; figures are no test."""
+"""`stpcodec bench speed` on a tiny clip: every codec and stage is there, as text and as objects."""
 
 from __future__ import annotations
 
