@@ -13,6 +13,8 @@ BENCH_OPTIONS ?= --frames 25 --qualities 20,50,80
 MINUTES ?= 10
 SEED ?= 1
 GUIDED ?= 0
+# Processes of the test suite, each with one torch thread (tests/conftest.py). 0: none but pytest itself, to debug.
+TEST_JOBS ?= 2
 TARGET ?= all
 
 # torch is pinned and installed before the package, so that the package's open range does not fetch another
@@ -25,7 +27,7 @@ TORCH ?= torch==2.13.0
 help:
 	@echo "make demo   encode and decode a sample clip, print sizes, bits per pixel, PSNR and times"
 	@echo "make bench  our models against other codecs on sample_videos: $(BENCH_OUT)/report.html, about 5 minutes"
-	@echo "make test   the test suite"
+	@echo "make test   the test suite, in TEST_JOBS=$(TEST_JOBS) processes; \`pytest\` alone works too"
 	@echo "make lint   ruff and mypy"
 	@echo "make fuzz   seeded mutations of .stp files against all readers, MINUTES=$(MINUTES); GUIDED=1: by coverage"
 	@echo "make setup  only the environment ($(VENV))"
@@ -53,7 +55,7 @@ bench: $(STAMP)
 	$(BIN)/stpcodec bench sample_videos --out $(BENCH_OUT) $(BENCH_OPTIONS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check stpcodec tests sample_videos

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Read by OpenMP when torch loads. Small tensors run slower on many threads than on one, and CI machines have
 # two cores; a test about thread counts sets its own with torch.set_num_threads.
@@ -12,6 +15,9 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.nursery import Nursery
 
 settings.register_profile(
     "stpcodec",
@@ -45,3 +51,22 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tiny_model import write_tiny_weights  # loads torch: only for those who ask
 
     return write_tiny_weights(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    from tests.nursery import Nursery
+
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
+
+
+@pytest.fixture
+def quick_workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that start at once (tests/nursery.py), where what is tested is not how they start."""
+    if not sys.platform.startswith("linux"):  # forking is not safe everywhere
+        return
+    from stpcodec.codec import crew
+
+    monkeypatch.setattr(crew, "start_process", request.getfixturevalue("nursery").start)

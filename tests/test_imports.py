@@ -128,10 +128,12 @@ def test_no_module_imports_itself_in_a_circle() -> None:
         visit(name, ())
 
 
-@pytest.mark.parametrize("module", ["stpcodec", "stpcodec.errors", "stpcodec.container", "stpcodec.cli.main"])
+@pytest.mark.parametrize(
+    "module", ["stpcodec", "stpcodec.errors", "stpcodec.container", "stpcodec.cli.main", "stpcodec.codec.stpfile"]
+)
 def test_light_modules_do_not_load_torch(module: str) -> None:
-    """`stpcodec --help` and `info` must answer at once: torch takes a second to load."""
-    code = f"import sys, {module}; print(sorted(m for m in sys.modules if m == 'torch'))"
+    """`stpcodec --help` and `info` must answer at once: torch takes two seconds to load, NumPy a tenth."""
+    code = f"import sys, {module}; print(sorted(sys.modules.keys() & {{'torch', 'numpy', 'numba', 'av'}}))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == "[]"

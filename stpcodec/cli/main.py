@@ -19,14 +19,16 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from stpcodec import __version__
 from stpcodec.cli import console
 from stpcodec.cli.batch_command import batch
 from stpcodec.cli.bench import bench
+from stpcodec.cli.bench_speed import bench_speed
 from stpcodec.cli.compare import compare
 from stpcodec.cli.concat import concat
 from stpcodec.cli.cut import cut
@@ -49,8 +51,18 @@ from stpcodec.codec.allocator import keep_freed_memory
 from stpcodec.codec.output import OutputClosed, output_error
 from stpcodec.errors import OutputError, StpError
 
+
+class Verbs(TyperGroup):
+    """A verb of two words may be typed as two: `bench speed` is `bench-speed`. What is called `speed` is `./speed`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        both = "-".join(args[:2])
+        return super().resolve_command(ctx, [both, *args[2:]] if both in self.commands else args)
+
+
 app = typer.Typer(
     name="stpcodec",
+    cls=Verbs,
     help="A learned video codec: any video in, a small .stp file, the same video out.",
     epilog="Exit codes: 0 ok, 1 internal error, 2 usage, 3 unreadable or corrupt input, 4 verification "
     "failed, 5 target unreachable or not writable, 6 model missing or mismatched, 128+N ended by signal N.",
@@ -60,7 +72,7 @@ app = typer.Typer(
 )
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Video": (encode, quality_search, batch, decode, info, verify, repair, cut, concat, thumb, compare),
-    "Models and measurement": (bench, train, train_plot, export, finetune, doctor),
+    "Models and measurement": (bench, bench_speed, train, train_plot, export, finetune, doctor),
 }
 for panel, verbs in PANELS.items():
     for verb in verbs:

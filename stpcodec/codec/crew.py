@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from stpcodec.codec.worker import Failed, Setup
 from stpcodec.errors import StpError
@@ -27,6 +27,26 @@ _PROGRAM = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[2]); "
     "from stpcodec.codec.worker import main; main(int(sys.argv[1]))"
 )
+
+
+class Process(Protocol):
+    """Of subprocess.Popen what is used here."""
+
+    @property
+    def pid(self) -> int: ...
+    def kill(self) -> None: ...
+    def wait(self) -> int: ...
+
+
+def start_process(descriptor: int) -> Process:
+    """A worker, which inherits its end of the connection."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, str(descriptor), json.dumps(sys.path)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,  # ours may be the video
+        pass_fds=[descriptor],
+        start_new_session=True,
+    )
 
 
 class WorkerLost(StpError):
@@ -39,7 +59,7 @@ class Worker:
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._connection: Connection | None = None
         self._ended = False
 
@@ -89,13 +109,7 @@ class Worker:
                 raise WorkerLost("the workers have been ended")
             ours, theirs = multiprocessing.Pipe()
             with theirs:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), json.dumps(sys.path)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,  # ours may be the video
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
+                self._process = start_process(theirs.fileno())
             self._connection = ours
 
     def _last_words(self) -> str:

@@ -9,12 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from stpcodec.container import SegmentEntry, StpReader, StreamHeader
 from stpcodec.errors import CorruptFile, UsageError
 
-if TYPE_CHECKING:  # torch is loaded with the first frame, not to read metadata
+if TYPE_CHECKING:  # torch and numpy are loaded with the first frame, not to read metadata
+    import numpy as np
+
     from stpcodec.codec.segments import SegmentCodec
     from stpcodec.video.frames import Frame
 

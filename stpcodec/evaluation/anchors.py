@@ -37,7 +37,10 @@ DEFAULT_RATE = Fraction(25)
 
 @dataclass(frozen=True)
 class Anchor:
-    """A codec with its settings. `crf`: the values that make its curve, from good to small, of the option `knob`."""
+    """A codec with its settings. `crf`: the values that make its curve, from good to small, of the option `knob`.
+
+    threaded: options in place of those of the same name for several threads, whose number stands for `{threads}`.
+    """
 
     name: str
     encoder: str
@@ -45,6 +48,11 @@ class Anchor:
     options: tuple[tuple[str, str], ...]
     crf: tuple[int, ...]
     knob: str = "crf"
+    threaded: tuple[tuple[str, str], ...] = ()
+
+    def options_for(self, threads: int) -> dict[str, str]:
+        more = {name: value.format(threads=threads) for name, value in self.threaded} if threads > 1 else {}
+        return dict(self.options) | more
 
 
 # One thread each: frame threads change what an encoder writes, and a figure must not depend on the machine.
@@ -58,6 +66,7 @@ ANCHORS = {
             "hevc",
             (("preset", "medium"), ("x265-params", "log-level=none:pools=1:frame-threads=1")),
             (18, 23, 28, 33, 38, 43),
+            threaded=(("x265-params", "log-level=none:pools={threads}"),),
         ),
         Anchor(
             "svtav1",
@@ -65,6 +74,7 @@ ANCHORS = {
             "libdav1d",
             (("preset", "6"), ("svtav1-params", "lp=1")),
             (22, 30, 38, 46, 54, 62),
+            threaded=(("svtav1-params", "lp={threads}"),),
         ),
         Anchor("vvenc", "libvvenc", "vvc", (("preset", "fast"),), (22, 27, 32, 37, 42, 47), knob="qp"),
     )
@@ -186,21 +196,26 @@ def _unit_starts(packet: bytes) -> list[int]:
 
 
 def _encoder(anchor: Anchor, info: VideoInfo, crf: int) -> VideoCodecContext:
-    if anchor.encoder == "libsvtav1":
-        os.environ.setdefault("SVT_LOG", "1")  # errors only; there is no option for it
     try:
         context = cast(VideoCodecContext, av.CodecContext.create(anchor.encoder, "w"))
     except ValueError:
         raise UsageError(f"anchor {anchor.name}: this PyAV has no {anchor.encoder}") from None
+    configure(context, anchor, info, crf)
+    return context
+
+
+def configure(context: VideoCodecContext, anchor: Anchor, info: VideoInfo, crf: int, *, threads: int = 1) -> None:
+    """Settings of an encoder of `anchor` for the clip, before it is opened."""
+    if anchor.encoder == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")  # errors only; there is no option for it
     rate = info.average_rate or DEFAULT_RATE
     context.width, context.height = info.width + info.width % 2, info.height + info.height % 2
     context.pix_fmt = TARGET_BY_DEPTH[info.bit_depth]
     context.time_base, context.framerate = 1 / rate, rate
-    context.thread_count = 1
+    context.thread_count = threads
     context.color_range, context.colorspace = info.color_range, info.color_space
     context.color_primaries, context.color_trc = info.color_primaries, info.color_transfer
-    context.options = {**dict(anchor.options), anchor.knob: str(crf)}
-    return context
+    context.options = {**anchor.options_for(threads), anchor.knob: str(crf)}
 
 
 def _decoder(anchor: Anchor) -> VideoCodecContext:

@@ -59,6 +59,7 @@ def test_good_files_are_encoded_and_bad_ones_listed(videos: Path, tmp_path: Path
     assert run("verify", "--deep", "-r", tmp_path / "out").code == 0
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_jobs_are_those_of_each_file(tmp_path: Path, run: Run) -> None:
     source, out = write_y4m(tmp_path / "in.y4m", pictures(8)), tmp_path / "out"
     args = ("encode", source, "--out-dir", out, *FAST, "--segment-frames", "4", "--jobs", "2", "--json")
@@ -258,14 +259,14 @@ def test_wrong_usage_is_one_line(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_an_interrupted_batch_goes_on(tmp_path: Path, number: int) -> None:
+def test_an_interrupted_batch_goes_on(tmp_path: Path, number: int, run: Run) -> None:
     folder, out = tmp_path / "videos", tmp_path / "out"
     folder.mkdir()
     for name in "abcd":
         write_video(folder / f"{name}.mkv", pictures(60, height=96, width=128))
-    args = [sys.executable, "-m", "stpcodec.cli.main", "encode", "-r", str(folder), "--out-dir", str(out), *FAST,
-            "--segment-frames", "8", "--threads", "1"]  # fmt: skip
-    with subprocess.Popen(args, stderr=subprocess.PIPE) as process:
+    options = [*FAST, "--segment-frames", "8", "--threads", "1"]
+    args = ["encode", "-r", str(folder), "--out-dir", str(out), *options]
+    with subprocess.Popen([sys.executable, "-m", "stpcodec.cli.main", *args], stderr=subprocess.PIPE) as process:
         while not (out / "b.stp").exists():
             assert process.poll() is None
             time.sleep(0.002)
@@ -276,14 +277,13 @@ def test_an_interrupted_batch_goes_on(tmp_path: Path, number: int) -> None:
         assert "the same command goes on from here" in said
     made = {path.name: path.stat().st_mtime_ns for path in out.glob("*.stp")}
     assert 2 <= len(made) < 4
-    again = subprocess.run([*args, "--json"], capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
-    objects = [json.loads(line) for line in again.stdout.splitlines()]
+    again = run(*args, "--json")
+    assert again.code == 0, again.err
+    objects = [json.loads(line) for line in again.out.splitlines()]
     assert [o["status"] for o in objects if o["type"] == "file"] == ["skipped"] * len(made) + ["done"] * (4 - len(made))
     assert {name: (out / name).stat().st_mtime_ns for name in made} == made
     assert names(out) == ["a.stp", "b.stp", "c.stp", "d.stp"]
-    whole = subprocess.run([*args[:4], str(folder / "c.mkv"), str(tmp_path / "c.stp"), *args[8:]])
-    assert whole.returncode == 0
+    assert run("encode", folder / "c.mkv", tmp_path / "c.stp", *options).code == 0
     assert (out / "c.stp").read_bytes() == (tmp_path / "c.stp").read_bytes()
 
 

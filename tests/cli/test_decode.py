@@ -67,6 +67,7 @@ def test_impossible_requests(stp: Path, tmp_path: Path, run: Run, args: tuple[st
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_jobs_change_nothing_but_the_time(stp: Path, tmp_path: Path, run: Run) -> None:
     for jobs in ("1", "2"):
         outcome = run("decode", stp, tmp_path / f"{jobs}.y4m", "--jobs", jobs, "-v")

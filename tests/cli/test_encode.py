@@ -73,6 +73,7 @@ def test_a_bar_is_drawn_on_terminals_only(
     assert "\x1b[" in outcome.err
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_jobs_change_nothing_but_the_time(clip: Path, tmp_path: Path, run: Run) -> None:
     for jobs in ("1", "2"):
         args = ("--model", "dct", "--segment-frames", "4", "--jobs", jobs, "-v")

@@ -76,6 +76,7 @@ def test_better_inside_and_worse_outside(tmp_path: Path, tile: int) -> None:
     assert weighed[1] > plain[1]
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_jobs_do_not_change_the_bytes(tmp_path: Path) -> None:
     source = write_video(tmp_path / "in.mkv", pictures(20, height=64, width=64))
     qualities = Qualities(50, interest=Interest((Region(0, 0, 32, 32, start_seconds=0.2),)))

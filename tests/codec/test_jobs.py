@@ -329,8 +329,8 @@ def stp(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-class TestProcesses:
-    """Mostly the model `dct`. A worker takes two seconds of processor time to start, so few are."""
+class TestPrograms:
+    """Workers as users have them, which take four seconds of processor time to start."""
 
     def test_the_same_bytes_and_the_same_check(self, clip: Path, stp: Path, tmp_path: Path) -> None:
         events: list[Progress] = []
@@ -344,6 +344,31 @@ class TestProcesses:
             counts = [event.frames_done for event in events if event.phase == phase]
             assert counts == sorted(counts)
             assert counts[-1] == 17
+
+    def test_a_worker_that_cannot_start(self, stp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(crew_module, "_PROGRAM", "raise SystemExit(7)")
+        with (
+            StpReader(stp) as stream,
+            Crew(Setup(stream.header, None, None, 1), 1) as crew,
+            pytest.raises(WorkerLost, match="exit code 7"),
+        ):
+            talk(crew, Open(0))
+
+    def test_a_script_without_a_main_guard(self, clip: Path, tmp_path: Path) -> None:
+        """With `multiprocessing` each worker would run the script once more."""
+        script = tmp_path / "script.py"
+        script.write_text(
+            f"print('once')\nimport stpcodec\n"
+            f"stpcodec.encode({str(clip)!r}, {str(tmp_path / 'x.stp')!r}, model='dct', segment_frames=5, jobs=2)\n"
+        )
+        environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+        result = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment)
+        assert (result.returncode, result.stdout, result.stderr) == (0, "once\n", "")
+
+
+@pytest.mark.usefixtures("quick_workers")
+class TestProcesses:
+    """Mostly the model `dct`."""
 
     @pytest.mark.parametrize("kind", ["10 bit", "tiles", "learned"])
     def test_the_same_bytes_of_other_videos(self, kind: str, tmp_path: Path, tiny_weights: Path) -> None:
@@ -465,15 +490,6 @@ class TestProcesses:
             with pytest.raises(WorkerLost, match="ended by SIGKILL, perhaps because memory ran out"):
                 list(iter(worker.receive, None))
 
-    def test_a_worker_that_cannot_start(self, stp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(crew_module, "_PROGRAM", "raise SystemExit(7)")
-        with (
-            StpReader(stp) as stream,
-            Crew(Setup(stream.header, None, None, 1), 1) as crew,
-            pytest.raises(WorkerLost, match="exit code 7"),
-        ):
-            talk(crew, Open(0))
-
     def test_an_ended_crew_starts_nothing(self, stp: Path) -> None:
         with StpReader(stp) as stream, Crew(Setup(stream.header, None, None, 1), 1) as crew:
             pass
@@ -486,18 +502,6 @@ def talk(crew: Crew, message: object) -> None:
     """Send it to the first worker until that raises."""
     while True:
         crew.workers[0].send(message)
-
-
-def test_a_script_without_a_main_guard(clip: Path, tmp_path: Path) -> None:
-    """With `multiprocessing` each worker would run the script once more."""
-    script = tmp_path / "script.py"
-    script.write_text(
-        f"print('once')\nimport stpcodec\n"
-        f"stpcodec.encode({str(clip)!r}, {str(tmp_path / 'x.stp')!r}, model='dct', segment_frames=5, jobs=2)\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    result = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "once\n", "")
 
 
 def frames_of(path: Path) -> list[tuple[int, np.ndarray]]:

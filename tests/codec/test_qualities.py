@@ -104,6 +104,7 @@ def test_pictures_of_a_chunk_differ(tiny_weights: Path, tmp_path: Path) -> None:
         assert [b - a for a, b in zip(one, other, strict=True)] == better
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_jobs_do_not_change_the_bytes(source: Path, tmp_path: Path) -> None:
     qualities = Qualities(50.3, {40: 20})
     made = []
