@@ -97,7 +97,7 @@ def encode(
     tile: tile size in luma samples, 0 to tile only frames too large for memory.
     jobs: segments coded at once, each in a process of its own (CPU only); None: as many as pay, 1 for short videos.
     threads: of torch in each job; None: the cores, divided among as many jobs as suit the video. The bytes depend on
-    `threads` (rounding), not on `jobs`.
+    neither.
     verify: decode what was written before it gets its name, and report PSNR against the source. judge: of another
     measure that is reported with it.
     resume: continue what an interrupted encode of the same source with the same options left beside the target, and
