@@ -226,9 +226,9 @@ class TestDecode:
         from stpcodec.codec import encoder
 
         real = encoder.stream_header
-        monkeypatch.setattr(encoder, "stream_header", lambda *a, **k: real(*a, **{**k, "weights_sha256": "ab" * 32}))
+        monkeypatch.setattr(encoder, "stream_header", lambda *a, **k: replace(real(*a, **k), weights_sha256="ab" * 32))
         assert run("encode", clip, tmp_path / "other.stp", *ENCODE).code == 0
-        monkeypatch.setattr(encoder, "stream_header", lambda *a, **k: real(*a, **{**k, "model": "stranger"}))
+        monkeypatch.setattr(encoder, "stream_header", lambda *a, **k: replace(real(*a, **k), model="stranger"))
         assert run("encode", clip, tmp_path / "stranger.stp", *ENCODE).code == 0
         there = names(tmp_path)
         for name, word in (("other", "abababab"), ("stranger", "--model")):
