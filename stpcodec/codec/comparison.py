@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -18,6 +18,13 @@ from stpcodec.video.frames import Frame
 
 LOSSLESS_DB = 100.0
 """What a plane without any error counts as."""
+PLANE_WEIGHTS = {"y": 6, "u": 1, "v": 1}
+"""Of the planes' dB in one figure, "6:1:1"."""
+
+
+def weighted(planes_db: Mapping[str, float]) -> float:
+    """One figure of all planes'."""
+    return sum(weight * planes_db[name] for name, weight in PLANE_WEIGHTS.items()) / sum(PLANE_WEIGHTS.values())
 
 
 @dataclass
@@ -40,7 +47,7 @@ class PlanePsnr:
 
     def result(self) -> dict[str, float]:
         means = {name: total / self.frames for name, total in self.sums.items()}
-        return {**means, "yuv": (6 * means["y"] + means["u"] + means["v"]) / 8}
+        return {**means, "yuv": weighted(means)}
 
 
 class Judge(Protocol):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from stpcodec.codec.choices import USUAL, Choices
-from stpcodec.codec.comparison import LOSSLESS_DB
+from stpcodec.codec.comparison import LOSSLESS_DB, PLANE_WEIGHTS, weighted
 from stpcodec.container import Segment
 from stpcodec.model.planes import Planes
 from stpcodec.video.frames import Frame
@@ -26,7 +26,6 @@ PASSES = (0, 3, 4, 5, 6, 7, 9, 12, 16, 20)
 """By effort: further passes at most."""
 QUALITY_STEP = 6
 """Between the two qualities that say what a decibel costs."""
-WEIGHTS = {"y": 6, "u": 1, "v": 1}
 SLOPES = 0.08, 0.5
 """What a decibel may cost, in ln(bytes): where PSNR saturates, the two passes say nothing."""
 LADDERS: tuple[tuple[str, tuple[float, ...]], ...] = (
@@ -46,6 +45,9 @@ class Builder(Protocol):
     def psnr_db(self) -> float:
         """Mean over frames, 6:1:1; once closed."""
         ...
+
+    @property
+    def coded_bytes(self) -> int: ...
 
     def add(self, frames: Sequence[Frame]) -> None: ...
 
@@ -87,8 +89,7 @@ class SearchedSegment:
             for frames in parts:
                 builder.add(frames)
             segment = builder.close()
-            size = sum(len(stream) for chunk in segment.chunks for stream in chunk.streams)
-            return Trial(choices, segment, size, builder.psnr_db)
+            return Trial(choices, segment, builder.coded_bytes, builder.psnr_db)
 
         usual = trial(USUAL, 0)
         if sum(map(len, parts)) < 2:  # one frame: its bonus would only be another quality
@@ -100,15 +101,15 @@ def decibels(originals: Sequence[Planes], decoded: Sequence[Planes]) -> list[flo
     """PSNR 6:1:1 of every frame, given as tiles; where tiles overlap, both count."""
     found = []
     for number in range(len(originals[0])):
-        total = 0.0
-        for name, weight in WEIGHTS.items():
+        planes = {}
+        for name in PLANE_WEIGHTS:
             error, samples = 0.0, 0
             for original, result in zip(originals, decoded, strict=True):
                 ours = getattr(result, name)[number]
                 error += float((getattr(original, name)[number].to(ours.device) - ours).square().sum())
                 samples += ours.numel()
-            total += weight * min(LOSSLESS_DB, -10 * math.log10(max(error / samples, 1e-12)))
-        found.append(total / sum(WEIGHTS.values()))
+            planes[name] = min(LOSSLESS_DB, -10 * math.log10(max(error / samples, 1e-12)))
+        found.append(weighted(planes))
     return found
 
 

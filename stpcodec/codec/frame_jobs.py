@@ -26,7 +26,6 @@ from stpcodec.video.frames import Frame
 _LOOK_SECONDS = 0.2  # how often a waiting caller looks up for signals
 
 
-
 class Sent(Protocol):
     """What workers send: a `Frame`, or one with more about it."""
 

@@ -35,7 +35,7 @@ pictures do not show. It decides where little moves."""
 class Planner:
     """Of one segment. Remembers the frame before: at first `luma` ``[H, W]`` in [0, 1], of the frame that opens it.
 
-    joining: factor of the thresholds GAIN; 0 joins nothing.
+    joining: factor of the thresholds (GAIN and DRIFT); 0 joins nothing.
     """
 
     def __init__(self, luma: Tensor, joining: float = 1.0) -> None:

@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from stpcodec.latents.chunk import PATCH
 from stpcodec.model.config import LUMA_AND_CHROMA
 from stpcodec.model.network import ChunkNetwork, StpNetwork
 from stpcodec.model.prior import IntegerLayer
-
-PATCH = 16
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ from stpcodec.model.network import GREY, ChunkNetwork, Context, StpNetwork
 from stpcodec.model.prior import INDEX_PER_UNIT, IntegerLayer
 from stpcodec.training.dataset import ClipDataset, MixedLengths, PictureDataset
 from stpcodec.training.initialise import sample_weights
-from stpcodec.training.loss import code_chunk
+from stpcodec.training.loss import Coded, code_chunk
 from stpcodec.training.step import picture_context
 
 LOWEST_QUALITY = 60
-"""Of the pictures that the new latents are fitted to: below, they are zero."""
+"""Of the pictures that the new latents are fitted to: below, most of them are zero."""
 RIDGE = 1e-4
 ALIKE = 32
 """Old latents, the last ones, whose steps new ones take."""
@@ -58,17 +58,15 @@ def grow(
     intra, inter = _Missing(grown.intra, given.config.intra.latents), _Missing(grown.inter, given.config.inter.latents)
     for _ in range(batches):
         quality = LOWEST_QUALITY + (100 - LOWEST_QUALITY) * torch.rand(8, device=device)
-        intra.add(pack_frames(pictures.pictures(8, device), 1), quality, None, None)
+        intra.add(pack_frames(pictures.pictures(8, device), 1), quality, None)
         sequence = clips.sequences(8, 1, device)
-        packed = pack_frames(sequence.frame(0), 1)
-        coded = code_chunk(grown.intra, packed, quality, None, None)
-        intra.add(packed, quality, None, None)
+        coded = intra.add(pack_frames(sequence.frame(0), 1), quality, None)
         target = sequence.frame(sequence.chunk_frames)
         reference = unpack_frames(coded.packed, 1).clamp()
         context = picture_context(grown.inter, target, [reference], sequence.fields[:, 0, 0], quality)
-        inter.add(pack_frames(target, 1), quality, context, None)
+        inter.add(pack_frames(target, 1), quality, context)
     for missing in (intra, inter):
-        if missing.complement.shape[1] and missing.old < missing.network.config.latents:
+        if missing.old < missing.network.config.latents:
             missing.install()
     return grown
 
@@ -108,12 +106,13 @@ class _Missing:
         self.kept: list[tuple[Tensor, Tensor, Tensor]] = []
         self.count = 0
 
-    def add(self, packed: Tensor, quality: Tensor, context: Context | None, previous: Tensor | None) -> None:
+    def add(self, packed: Tensor, quality: Tensor, context: Context | None) -> Coded:
+        """Codes frames, takes in what is missing from them, and returns how they were coded."""
         network = self.network
         features: list[Tensor] = []
         hook = network.analysis_leave.register_forward_pre_hook(lambda _, args: features.append(args[0]))
         try:
-            coded = code_chunk(network, packed, quality, context, previous)
+            coded = code_chunk(network, packed, quality, context, None)
             y = network.analyse(packed, quality, context)
         finally:
             hook.remove()
@@ -133,6 +132,7 @@ class _Missing:
         if len(self.kept) < 24:
             positions = quality[:, None].expand(-1, y.shape[2] * y.shape[3]).flatten()
             self.kept.append((given.float(), patches(coded.index[:, : self.old]).float(), positions.cpu()))
+        return coded
 
     def install(self) -> None:
         assert isinstance(self.inputs, Tensor)

@@ -64,7 +64,7 @@ def export_checkpoint(options: ExportOptions, *, say: Callable[[str], None] = pr
         minutes=1.0, run=run, cache=cache, device=options.device, count_batches=options.count_batches,
         **{key: settings[key] for key in ("crop", "chunks", "seed") if key in settings},
     )  # fmt: skip
-    clips = prepare(videos, cache, say)
+    clips = prepare(videos, cache, say, halves=True)  # as train counts them
     training = longest_fit(clips, training)
     facts = CardFacts.of_run(state, run, licence=options.licence)
     return publish(state, clips, training, options.out, facts, options.name)
