@@ -38,9 +38,16 @@ def train(
         str,
         typer.Option(
             "--start", metavar="MODEL|FILE|linear",
-            help="What a new run begins with: a model, a weights file, a checkpoint (.pt); linear: nothing but a KLT.",
+            help="What a new run begins with: a model, a weights file, a checkpoint (.pt), or block transforms alone.",
         ),
     ] = "stp-s",
+    rebase: Annotated[
+        float,
+        typer.Option(
+            "--rebase", metavar="MINUTES", min=0,
+            help="Give the networks of --start block transforms as bases first; so long each prior learns alone.",
+        ),
+    ] = 0.0,
     recipe: Annotated[
         str | None,
         typer.Option(
@@ -95,6 +102,7 @@ def train(
     chosen = resolve_device(device)
     options = TrainOptions(
         minutes=minutes, run=run, cache=cache or run.parent / "cache", device=chosen, start=start,
+        rebase=rebase,
         batch=batch, pictures=pictures, crop=crop, chunks=chunks, lead=lead, learning_rate=learning_rate, part=part,
         cascade=cascade, validate_minutes=validate_minutes, jitter=jitter, recipe=stages,
         bf16=bfloat16_is_fast(chosen),

@@ -63,7 +63,7 @@ class QualityTable(nn.Module):
 class LinearPatch(nn.Module):
     """The linear codec inside: patches ``[B, P, h, w]`` to latents and back by one matrix each way.
 
-    Starts as the KLT of training patches (`set_basis`); the residual networks only learn what is left.
+    Starts as an orthonormal basis (`set_basis`); the residual networks only learn what is left.
     """
 
     def __init__(self, patch_channels: int, latent_channels: int):

@@ -20,6 +20,8 @@ from stpcodec.video.reader import VideoReader
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".y4m", ".m4v", ".ts", ".mpg"})
 PICTURE_SUFFIXES = frozenset({".webp", ".png", ".jpg", ".jpeg"})
 HALF = "-half"
+SAMPLES, SAMPLE_BYTES = 16, 1 << 16
+"""Of a file, evenly spread from its first byte to its last: up to a megabyte, the whole file counts."""
 MAX_FRAMES = 256
 """Frames kept of one file: a feature film must not fill the disk with a single scene's look."""
 
@@ -40,10 +42,17 @@ def find_media(folders: Iterable[Path]) -> list[Path]:
 
 
 def cache_path(source: Path, cache: Path) -> Path:
-    """Where the planes of `source` lie: its name plus a hash of path, size and mtime, so an edit is a miss."""
-    stat = source.stat()
-    key = hashlib.sha256(f"{source.resolve()}|{stat.st_size}|{stat.st_mtime_ns}".encode()).hexdigest()[:12]
-    return cache / f"{source.stem}-{key}.npy"
+    """Where the planes of `source` lie: its name plus a hash of its size and of samples of its bytes.
+
+    An edit is a miss; a copy elsewhere, or of another date, is not.
+    """
+    size = source.stat().st_size
+    key = hashlib.sha256(str(size).encode())
+    with source.open("rb") as file:
+        for number in range(SAMPLES):
+            file.seek(number * max(0, size - SAMPLE_BYTES) // (SAMPLES - 1))
+            key.update(file.read(SAMPLE_BYTES))
+    return cache / f"{source.stem}-{key.hexdigest()[:12]}.npy"
 
 
 def ensure_cached(source: Path, cache: Path) -> Path | None:

@@ -1,4 +1,4 @@
-"""The linear start: KLT bases and matching gains, so that training begins as a transform codec (DESIGN.md §5)."""
+"""The linear start: fixed bases and matching gains, so that training begins as a transform codec (DESIGN.md §5)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from stpcodec.model.layers import QUALITY_POINTS
 from stpcodec.model.network import GREY, ChunkNetwork, StpNetwork
 from stpcodec.model.prior import INDEX_PER_UNIT
 from stpcodec.model.rates import CHROMA_WEIGHT, LUMA_WEIGHT, quantiser_step
+from stpcodec.training.bases import INTER_SIDE, INTRA_SIDE, block_transform
 from stpcodec.training.dataset import ClipDataset, PictureDataset
 
 
@@ -35,8 +36,8 @@ def start_linear(
         prediction, _ = predict(sequence.frame(0), sequence.fields[:, 0, 0, 0])
         inter.add(target - prediction)
     return {
-        "intra": _install(network.intra, intra.matrix()),
-        "inter": _install(network.inter, inter.matrix()),
+        "intra": _install(network.intra, intra.matrix(), INTRA_SIDE),
+        "inter": _install(network.inter, inter.matrix(), INTER_SIDE),
     }
 
 
@@ -65,13 +66,19 @@ def sample_weights(patch_channels: int) -> Tensor:
     return torch.where(luma_or_chroma < 64, 1.0, chroma).double()
 
 
-def _install(network: ChunkNetwork, covariance: Tensor) -> float:
-    """Eigenvectors by falling variance; steps Δ² = 6 / (ln 2 · λ) minimise λ·Δ²/12 + log2(1/Δ) per coefficient."""
+def _install(network: ChunkNetwork, covariance: Tensor, side: int) -> float:
+    """Block transforms where every value of a patch has a latent, otherwise the eigenvectors of largest variance.
+
+    Steps Δ² = 6 / (ln 2 · λ) minimise λ·Δ²/12 + log2(1/Δ) per coefficient.
+    """
     weights = sample_weights(network.linear.forward_matrix.in_channels)
-    variance, vectors = torch.linalg.eigh(covariance * weights[:, None] * weights[None])
-    order = torch.argsort(variance, descending=True)[: network.config.latents]
-    kept = variance[order].clamp(min=1e-9)
-    network.linear.set_basis(vectors[:, order].T.float(), weights.float())
+    weighted = covariance * weights[:, None] * weights[None]
+    if network.config.latents == len(weights):
+        basis = block_transform(side).double()
+    else:
+        basis = torch.linalg.eigh(weighted)[1].flip(1)[:, : network.config.latents].T
+    kept = (basis @ weighted * basis).sum(1).clamp(min=1e-9)
+    network.linear.set_basis(basis.float(), weights.float())
     quality = 1 + 99 * torch.arange(QUALITY_POINTS) / (QUALITY_POINTS - 1)
     step = quantiser_step(quality)
     log_gain = -torch.log(step)[:, None].expand(-1, network.config.latents)
@@ -81,4 +88,4 @@ def _install(network: ChunkNetwork, covariance: Tensor) -> float:
     per_index = math.log(SCALE_LARGEST / SCALE_SMALLEST) / (SCALE_COUNT - 1)
     index = ((spread - math.log(SCALE_SMALLEST)) / per_index).clamp(0, SCALE_COUNT - 1)
     network.prior.index_quality.points.copy_(index / INDEX_PER_UNIT)
-    return float(kept.sum() / variance.sum())
+    return float(kept.sum() / weighted.trace())

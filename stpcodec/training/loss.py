@@ -61,19 +61,23 @@ def scale_of(index: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Coded:
-    """A chunk as trained: packed reconstruction, decoded latents, bits ``[B]`` of y and z.
+class CodedLatents:
+    """latents: decoded, in quantiser steps; bits ``[B]`` of y and z. index, mean: what the prior said of every latent
+    (scale index; mean in steps); z: the integers sent."""
 
-    index, mean: what the prior said of every latent (scale index; mean in steps); z: the integers sent.
-    """
-
-    packed: Tensor
     latents: Tensor
     y_bits: Tensor
     z_bits: Tensor
     index: Tensor
     mean: Tensor
     z: Tensor
+
+
+@dataclass(frozen=True)
+class Coded(CodedLatents):
+    """A chunk as trained. packed: the reconstruction."""
+
+    packed: Tensor
 
 
 def code_chunk(
@@ -85,13 +89,18 @@ def code_chunk(
     """
     y = network.analyse(packed, quality, context)
     with torch.autocast(packed.device.type, enabled=False):
-        z = network.hyper_analyse(y)
-        z_hat = round_through(z).clamp(-7, 7)
-        z_scale = torch.exp(network.hyper_log_scale).view(1, -1, 1, 1) + 0.05
-        z_bits = mixed_bits(z, network.hyper_mean.view(1, -1, 1, 1), z_scale)
-        y_hat, y_bits, index, mean = _prior_pass(network, y, z_hat, quality, previous)
-    decoded = network.synthesise(y_hat, quality, context)
-    return Coded(decoded, y_hat, y_bits.sum((1, 2, 3)), z_bits.sum((1, 2, 3)), index, mean, z_hat.detach())
+        coded = code_latents(network, y, quality, previous)
+    return Coded(**vars(coded), packed=network.synthesise(coded.latents, quality, context))
+
+
+def code_latents(network: ChunkNetwork, y: Tensor, quality: Tensor, previous: Tensor | None) -> CodedLatents:
+    """What lies between analysis and synthesis: y ``[B, latents, h, w]`` in steps; previous as in `code_chunk`."""
+    z = network.hyper_analyse(y)
+    z_hat = round_through(z).clamp(-7, 7)
+    z_scale = torch.exp(network.hyper_log_scale).view(1, -1, 1, 1) + 0.05
+    z_bits = mixed_bits(z, network.hyper_mean.view(1, -1, 1, 1), z_scale)
+    y_hat, y_bits, index, mean = _prior_pass(network, y, z_hat, quality, previous)
+    return CodedLatents(y_hat, y_bits.sum((1, 2, 3)), z_bits.sum((1, 2, 3)), index, mean, z_hat.detach())
 
 
 def _prior_pass(
@@ -102,15 +111,15 @@ def _prior_pass(
     size = (y.shape[2], y.shape[3])
     seen = None if previous is None else compand_trained(previous)
     features = prior.begin(z_hat, seen, quality, size)
-    y_hat, bits, indices, means = (torch.zeros_like(y) for _ in range(4))
+    y_hat, indices, means = (torch.zeros_like(y) for _ in range(3))
     for number in range(prior.steps):
         known = None if number == 0 else compand_trained(y_hat)
         index, mean = prior.step(number, features, known, quality)
         mean = mean / 16
         mask = prior.mask(number, *size, device=y.device)
-        centred = y - mean
-        y_hat = torch.where(mask, round_through(centred) + mean, y_hat)
-        bits = torch.where(mask, mixed_bits(centred, 0.0, scale_of(index)), bits)
-        indices = torch.where(mask, index.detach(), indices)
-        means = torch.where(mask, mean.detach(), means)
-    return y_hat, bits, indices, means
+        y_hat = torch.where(mask, round_through(y - mean) + mean, y_hat)
+        indices = torch.where(mask, index, indices)
+        means = torch.where(mask, mean, means)
+    # Of all steps at once: of each step, most values would be thrown away.
+    bits = mixed_bits(y - means, 0.0, scale_of(indices))
+    return y_hat, bits, indices.detach(), means.detach()

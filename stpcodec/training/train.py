@@ -28,6 +28,7 @@ from stpcodec.training.jitter import jittered, jittered_pictures
 from stpcodec.training.model_card import CardFacts, write_card
 from stpcodec.training.motion_cache import LONGEST, ensure_motion
 from stpcodec.training.random_state import random_state, restore_random_state
+from stpcodec.training.rebase import rebase
 from stpcodec.training.recipe import Recipe
 from stpcodec.training.run_log import NAME as LOG_NAME
 from stpcodec.training.run_log import append_rows
@@ -36,6 +37,8 @@ from stpcodec.training.step import sequence_loss
 from stpcodec.training.validate import HeldOut, validation_batch
 
 VALIDATION_CROP = 256
+REBASE_BATCHES = 280
+"""What priors learn from behind `--rebase`: 6,720 pictures, and 8,960 crops of predicted ones."""
 CHUNK_FRAMES = 4
 """Frames of the chunks that networks learn on, beside chunks of one: the encoder makes 1, 2, 4 or 8 of them."""
 
@@ -46,6 +49,7 @@ class TrainOptions:
 
     recipe: its stages set some of the options, and share the minutes; a run continues in the stage it was in until
     its minutes are over. Without one, every call trains for so many minutes. jitter: of brightness and contrast.
+    rebase: minutes; above 0, a new run's networks are given the bases of bases.py first (rebase.py).
     """
 
     minutes: float
@@ -63,6 +67,7 @@ class TrainOptions:
     cascade: bool = False
     part: str = "both"
     start: str = "linear"
+    rebase: float = 0.0
     validate_minutes: float = 5.0
     bf16: bool = True
     seed: int = 0
@@ -83,6 +88,8 @@ class TrainOptions:
                 f"--batch {self.batch} --chunks {self.chunks} --lead {self.lead} --pictures {self.pictures}: "
                 f"a step needs at least one sequence of one chunk"
             )
+        if self.rebase < 0 or (self.rebase and self.start == "linear"):
+            raise UsageError(f"--rebase {self.rebase} --start {self.start}: give minutes, and a model to start from")
         if not 0 <= self.jitter <= 0.5:
             raise UsageError(f"--jitter is {self.jitter}; give a number from 0 (none) to 0.5")
 
@@ -192,7 +199,14 @@ def train_clips(
         data = MixedLengths(clips, frames=CHUNK_FRAMES, crop=stage.crop, chunks=needed, seed=seed)
         pictures = PictureDataset(clips, crop=stage.crop, seed=seed + 1)
         if state is None:
-            state = Checkpoint.fresh(_starting_network(data.long, pictures, options, say))
+            network = _starting_network(data.long, pictures, options, say)
+            if options.rebase:
+                say(f"new bases; each prior learns alone for {options.rebase:g} min")
+                rebase(
+                    network, data, pictures, minutes=options.rebase, batches=REBASE_BATCHES, device=options.device,
+                    say=say, poll=poll,
+                )  # fmt: skip
+            state = Checkpoint.fresh(network)
             state.best_score = bar
             _continue(state, options)
         if number != state.stage:

@@ -61,7 +61,29 @@ def test_a_clip_is_decoded_once_and_again_when_it_changes(tmp_path: Path, monkey
     monkeypatch.setattr(cache, "_decode", lambda path: pytest.fail("decoded again"))
     assert ensure_cached(source, folder) == first == cache_path(source, folder)
     os.utime(source, (1, 1))
+    (tmp_path / "elsewhere").mkdir()
+    copy = tmp_path / "elsewhere/x.mp4"
+    copy.write_bytes(source.read_bytes())
+    assert cache_path(source, folder) == first == cache_path(copy, folder)
+    changed = bytearray(source.read_bytes())
+    changed[len(changed) // 2] ^= 1
+    source.write_bytes(changed)
     assert cache_path(source, folder) != first
+
+
+def test_large_files_are_told_apart_by_their_ends(tmp_path: Path) -> None:
+    """Of more than a megabyte only samples count, the first and the last bytes among them."""
+    content, paths = bytearray(3 << 20), []
+    for position in (0, -1, None):
+        if position is not None:
+            content[position] ^= 1
+        source = tmp_path / "x.mp4"
+        source.write_bytes(content)
+        paths.append(cache_path(source, tmp_path))
+        source.write_bytes(content + b"\0")
+        paths.append(cache_path(source, tmp_path))
+    assert len(set(paths)) == 4
+    assert paths[2] == paths[4]
 
 
 @pytest.mark.parametrize("kind", ["small", "text", "cut"])

@@ -111,11 +111,11 @@ def test_colour_is_not_the_first_thing_to_go() -> None:
     covariance[luma, luma], covariance[chroma, chroma] = 1.0, 0.6
     network = ChunkNetwork(replace(TINY.intra, latents=1), inter=False)
     with torch.no_grad():
-        assert 0.5 < _install(network, covariance) < 1
+        assert 0.5 < _install(network, covariance, 16) < 1
     assert network.linear.forward_matrix.weight.flatten().abs().argmax() == chroma
     covariance[chroma, chroma] = 0.4
     with torch.no_grad():
-        _install(network, covariance)
+        _install(network, covariance, 16)
     assert network.linear.forward_matrix.weight.flatten().abs().argmax() == luma
 
 

@@ -13,6 +13,7 @@ import torch
 import stpcodec
 from stpcodec.codec.chunk import ChunkCodec
 from stpcodec.errors import InputError, ModelError, UsageError
+from stpcodec.model.network import StpNetwork
 from stpcodec.model.zoo import load_model, load_network
 from stpcodec.training import train as module
 from stpcodec.training.checkpoint import Checkpoint, load_checkpoint
@@ -206,6 +207,33 @@ def test_starting_from_what_is_not_there(videos: Path, options: TrainOptions, tm
     with pytest.raises(ModelError, match=r"text\.pt: not a checkpoint"):
         run(videos, replace(options, start=str(tmp_path / "text.pt")))
     assert not (options.run / "last.pt").exists()
+
+
+@pytest.mark.usefixtures("small")
+def test_a_new_run_is_rebased_once_and_before_its_first_step(
+    videos: Path, options: TrainOptions, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[dict[str, object]] = []
+
+    def record(network: StpNetwork, data: object, pictures: object, **settings: object) -> None:
+        calls.append(settings)
+        with torch.no_grad():
+            network.intra.log_gain.points.fill_(1.5)
+
+    monkeypatch.setattr(module, "rebase", record)
+    second = replace(options, start=str(tiny_weights), rebase=3.0)
+    _, said = run(videos, replace(second, minutes=NO_STEP))
+    assert [call["minutes"] for call in calls] == [3.0]
+    assert "new bases; each prior learns alone for 3 min" in said
+    assert (state_of(second).network.intra.log_gain.points == 1.5).all()
+    run(videos, second)
+    assert len(calls) == 1, "a run that continues has them"
+
+
+@pytest.mark.parametrize("rebase", [-1.0, 2.0])
+def test_a_rebase_of_nothing_is_refused(options: TrainOptions, rebase: float) -> None:
+    with pytest.raises(UsageError, match=r"--rebase .* --start linear: give minutes, and a model"):
+        replace(options, rebase=rebase)
 
 
 @pytest.mark.usefixtures("small")
