@@ -108,7 +108,7 @@ def choose(  # type: ignore[no-untyped-def]
                 vy, vx = tries[number, 0], tries[number, 1]
                 if number and vy == 0 and vx == 0:
                     continue
-                bits = _bits(int32(vy), int32(vx), other_y, other_x, context, cost_bits)
+                bits = residual_bits(int32(vy), int32(vx), other_y, other_x, context, cost_bits)
                 cost = lagrangian * bits
                 if cost >= best:
                     continue
@@ -158,7 +158,7 @@ def _error(target, tensor, y, x, vector_y, vector_x, stride, thin, lagrangian): 
 
 
 @inlined
-def _bits(residual_y, residual_x, other_y, other_x, context, cost_bits):  # type: ignore[no-untyped-def]
+def residual_bits(residual_y, residual_x, other_y, other_x, context, cost_bits):  # type: ignore[no-untyped-def]
     """Of one residual: motion_field.to_symbols and its contexts."""
     follows = (other_y != 0 or other_x != 0) and residual_y == other_y and residual_x == other_x
     first = residual_y + (1 if residual_y >= OTHER else 0)

@@ -6,6 +6,7 @@
    picture says nothing.
 3. *Quantisation*: the last step leaves a quadratic model of the error around each point (its structure tensor);
    motion_quantise.py chooses the residuals of the hierarchy by it.
+4. *Polish*: residuals of the finest level by the true error (motion_polish.py).
 
 Runs on the CPU wherever the networks run, by compiled kernels; only the encoder needs it.
 """
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from stpcodec.latents.motion_field import SPACING, UNITS_PER_SAMPLE, Hierarchy, like_levels, reconstruct
 from stpcodec.model.motion_match import match
+from stpcodec.model.motion_polish import polish
 from stpcodec.model.motion_quantise import FieldQuantiser
 from stpcodec.model.motion_steps import gauss_newton, squared_error
 
@@ -57,6 +59,7 @@ def search(
     looks_at = like_levels(None if like is None else like.cpu(), height, width)
     wanted = torch.from_numpy(field) * UNITS_PER_SAMPLE - predicted
     levels = coder.quantise(wanted, torch.from_numpy(tensor), looks_at)
+    levels = polish(frame, reference, levels, predicted, like, coder.cost_bits, lagrangian)
     if not thorough:
         return levels
     return _zero_unless_better(levels, predicted, frame, reference, lagrangian)

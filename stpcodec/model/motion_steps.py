@@ -60,13 +60,13 @@ def warp_cells(reference, field, first, last, out):  # type: ignore[no-untyped-d
     flow = np.empty((2, SPACING), np.float32)
     for row in range(first, last):
         for column in range(reference.shape[1] // SPACING):
-            torn = _torn(field, row, column)
+            torn = is_torn(field, row, column)
             for inner in range(SPACING):
                 y = row * SPACING + inner
-                _flow_line(field, row, column, inner, torn, flow)
+                flow_line(field, row, column, inner, torn, flow)
                 for along in range(SPACING):
                     x = column * SPACING + along
-                    out[y, x] = _sample(reference, y + flow[0, along], x + flow[1, along])
+                    out[y, x] = sample(reference, y + flow[0, along], x + flow[1, along])
 
 
 @kernel
@@ -149,7 +149,7 @@ def _mean(plane, row, column, rows, columns):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _torn(field, row, column):  # type: ignore[no-untyped-def]
+def is_torn(field, row, column):  # type: ignore[no-untyped-def]
     """Whether the corners of a cell disagree by more than TEAR."""
     torn = False
     for part in range(2):
@@ -160,7 +160,7 @@ def _torn(field, row, column):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _flow_line(field, row, column, inner, torn, flow):  # type: ignore[no-untyped-def]
+def flow_line(field, row, column, inner, torn, flow):  # type: ignore[no-untyped-def]
     """Vectors of line `inner` of a cell into flow ``[2, SPACING]``."""
     down = float32((inner + 0.5) / SPACING)
     for part in range(2):
@@ -176,7 +176,7 @@ def _flow_line(field, row, column, inner, torn, flow):  # type: ignore[no-untype
 
 
 @inlined
-def _sample(plane, y, x):  # type: ignore[no-untyped-def]
+def sample(plane, y, x):  # type: ignore[no-untyped-def]
     """Bilinear, the border repeated."""
     height, width = plane.shape
     y = min(max(y, float32(0)), float32(height - 1))
