@@ -64,7 +64,7 @@ class LearnedTransform:
         return self.network.config.hyper, -(-height // 4), -(-width // 4)
 
     def error_weights(self, quality: int) -> Tensor:
-        # As if the synthesis were orthonormal behind its gains, as the KLT that it started from is.
+        # As if the synthesis were orthonormal behind its gains, as the basis that it started from is.
         table = self.network.log_inverse_gain
         gain = torch.exp(table(torch.tensor([quality], device=table.points.device)))[0, :, 0, 0]
         return sample_weight(torch.tensor(quality)).to(gain.device) * gain.square()

@@ -1,7 +1,7 @@
 """The learned transforms: analysis, synthesis and hyper-analysis around a linear codec.
 
 The intra network codes one frame alone; the inter network has a prediction of its frame, warped from one decoded frame
-or two, codes the difference linearly (KLT) and lets residual networks on both sides, which see the prediction, add
+or two, codes the difference linearly and lets residual networks on both sides, which see the prediction, add
 what a linear transform cannot.
 
 Shapes: a chunk of B·T frames is packed to ``[B, 96·T, H/8, W/8]``; latents y are ``[B, latents, H/16, W/16]``,

@@ -33,6 +33,7 @@ from stpcodec.model.picture_motion import PictureMotion
 from stpcodec.model.planes import Planes
 from stpcodec.model.rates import LUMA_WEIGHT, squared_error
 from stpcodec.model.zoo import load_model
+from stpcodec.training.bases import block_transform
 from stpcodec.training.dataset import ClipDataset, PictureDataset
 from stpcodec.training.export import Y_LARGEST, count_motion, count_picture, count_symbols, export_weights
 from stpcodec.training.initialise import _install, sample_weights, start_linear
@@ -117,6 +118,17 @@ def test_colour_is_not_the_first_thing_to_go() -> None:
     with torch.no_grad():
         _install(network, covariance, 16)
     assert network.linear.forward_matrix.weight.flatten().abs().argmax() == luma
+
+
+def test_a_network_of_all_latents_starts_with_block_transforms() -> None:
+    """Whatever the patches vary in; only its scales follow them."""
+    covariance = torch.diag(torch.linspace(1e-4, 1e-2, 384).double())
+    network = ChunkNetwork(replace(TINY.intra, latents=384), inter=False)
+    with torch.no_grad():
+        assert _install(network, covariance, 4) == pytest.approx(1)
+    found = network.linear.forward_matrix.weight[:, :, 0, 0] / sample_weights(384).float()
+    torch.testing.assert_close(found, block_transform(4), atol=1e-5, rtol=0)
+    assert network.prior.index_quality.points.std(1).min() > 0.01
 
 
 @pytest.mark.cuda
