@@ -80,7 +80,8 @@ def rebase(
 def change_basis(network: ChunkNetwork, basis: Tensor, coarsest: float) -> None:
     """basis ``[384, 384]``, orthonormal over weighted samples of a packed patch (initialise.sample_weights).
 
-    What goes through the network without rounding stays what it was. The prior and the hyper-analysis start anew.
+    What goes through the network without rounding stays what it was, but for SHRINK. The prior and the hyper-analysis
+    start anew.
     """
     config = network.config
     if config.latents != PATCH_AREA:
