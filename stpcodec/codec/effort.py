@@ -29,11 +29,11 @@ QUALITY_STEP = 6
 SLOPES = 0.08, 0.5
 """What a decibel may cost, in ln(bytes): where PSNR saturates, the two passes say nothing."""
 LADDERS: tuple[tuple[str, tuple[float, ...]], ...] = (
-    ("intra_bonus", (-8, 0, 8, 16, 24, 32, 40, 48)),
+    ("intra_bonus", (2, 10, 18, 26, 34, 42, 50)),
     ("joining", (0.0, 1.0, 1.12, 2.0)),
-    ("motion_caution", (0.8, 1.6, 3.2, 6.4, 12.8)),
+    ("motion_caution", (0.5, 1.0, 2.0, 4.0, 8.0)),
     ("spread", (0.0, 0.5, 1.0, 1.5, 2.0)),
-    ("caution", (1.2, 1.7, 2.4, 3.4)),
+    ("caution", (1.6, 2.3, 3.2, 4.5)),
 )
 """What is tried, in this order. The usual choice is a rung of each."""
 

@@ -19,7 +19,7 @@ from stpcodec.entropy.tables import TableSet
 from stpcodec.latents.quantise import LARGEST_SYMBOL, SIXTEENTHS
 from stpcodec.model.transform import Transform
 
-CAUTION = 2.4
+CAUTION = 3.2
 """Errors count this much more than the Lagrangian says when a symbol is made cheaper: a chunk is the reference of
 the next, and its latents are the prior's context. Measured: docs/ablations.md."""
 

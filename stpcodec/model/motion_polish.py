@@ -1,4 +1,4 @@
-"""The last word on a field's finest points: by the error that warping really leaves, and the bits that it costs.
+"""The last word on a field's finest points: by what coding the difference that warping really leaves would take.
 
 What the search has found so far rests on a quadratic model of the error around each point, which is wrong wherever
 things move apart. Three quarters of all points lie on the finest level and no other point is predicted from them, so
@@ -19,6 +19,7 @@ from stpcodec.latents.motion_field import MAX_VECTOR, SPACING, UNITS_PER_SAMPLE,
 from stpcodec.model.motion_quantise import residual_bits
 from stpcodec.model.motion_steps import flow_line, is_torn, sample
 from stpcodec.model.motion_windows import inlined, kernel
+from stpcodec.model.rates import LUMA_WEIGHT
 from stpcodec.model.side_by_side import side_by_side
 
 ROUNDS = 2
@@ -26,17 +27,23 @@ LEAST_GAIN = 2.0
 """Bits: a point whose error is not worth more is left alone."""
 LARGEST_STEP = 2
 """Quarter samples. These three are choices; others were not compared."""
+SHARE = 0.65
+"""Of what bits of motion count in the search: the quadratic model needs more caution than true differences."""
+SENT_BITS = 5.3
+"""What a coefficient takes that is just worth sending. A squared error beyond it is not left as it is but coded, and
+grows with its logarithm alone."""
+LUMA_SHARE = LUMA_WEIGHT / 8
 
 
 def polish(
     frame: Tensor, reference: Tensor, levels: list[Tensor], predicted: Tensor, like: list[Tensor] | None,
-    cost_bits: np.ndarray, lagrangian: float,
+    cost_bits: np.ndarray, lagrangian: float, caution: float,
 ) -> list[Tensor]:  # fmt: skip
     """Better residuals of the finest level.
 
     frame, reference ``[H, W]``: luma, float32. levels, finest first, and predicted: as `motion_search.search` returns
-    and takes them; like: levels of the like field (motion_field.like_levels); cost_bits, lagrangian: as search has
-    them. All on the CPU. The result does not depend on how many threads there are.
+    and takes them; like: levels of the like field (motion_field.like_levels); cost_bits, lagrangian, caution: as search
+    has them. All on the CPU. The result does not depend on how many threads there are.
     """
     height, width = frame.shape
     *_, (_, context, coded, other, parents) = walk(levels, like, height, width)
@@ -45,7 +52,7 @@ def polish(
     vectors = ((base + levels[0][0]).float() / UNITS_PER_SAMPLE).contiguous().numpy()
     known = (
         base.int().contiguous().numpy(), other[0].int().contiguous().numpy(), context[0].int().contiguous().numpy(),
-        cost_bits, np.float32(lagrangian),
+        cost_bits, np.float32(SHARE * caution), np.float32(LUMA_SHARE / lagrangian),
     )  # fmt: skip
     planes = frame.contiguous().numpy(), reference.contiguous().numpy()
     finest = coded[0].numpy()[:rows, :columns]
@@ -70,13 +77,14 @@ def _around(points: np.ndarray) -> np.ndarray:
 
 @kernel
 def polish_rows(  # type: ignore[no-untyped-def]
-    frame, reference, field, base, other, context, cost_bits, lagrangian, stale, first, last, changed
+    frame, reference, field, base, other, context, cost_bits, caution, worth, stale, first, last, changed
 ):  # fmt: skip
     """Points of rows first to last that are stale, one after the other; changes `field`, float32 ``[2, rows, columns]``
-    in luma samples, and notes in `changed` where."""
+    in luma samples, and notes in `changed` where. worth: bits of a squared error; caution: of bits of motion."""
     rows, columns = stale.shape
     tries = np.empty((6, 2), np.float32)
     flow = np.empty((2, SPACING), np.float32)
+    work = np.empty((2, SPACING * SPACING), np.float32)
     unit = float32(1 / UNITS_PER_SAMPLE)
     for row in range(first, last):
         for column in range(columns):
@@ -84,8 +92,9 @@ def polish_rows(  # type: ignore[no-untyped-def]
                 continue
             old_y, old_x = field[0, row, column], field[1, row, column]
             bits = _price(old_y, old_x, row, column, base, other, context, cost_bits)
-            best = lagrangian * bits + _error_around(frame, reference, field, row, column, flow, float32(np.inf))
-            if best < lagrangian * float32(LEAST_GAIN):
+            best = caution * bits
+            best += _bits_around(frame, reference, field, row, column, flow, work, worth, float32(np.inf))
+            if best < float32(LEAST_GAIN):
                 continue
             count = 2
             base_y, base_x = base[0, row, column], base[1, row, column]
@@ -98,8 +107,8 @@ def polish_rows(  # type: ignore[no-untyped-def]
                     tries[count, 0], tries[count, 1] = field[0, beside_y, beside_x], field[1, beside_y, beside_x]
                     count += 1
             best = _offer(
-                frame, reference, field, row, column, tries[:count], base, other, context, cost_bits, lagrangian, flow,
-                best,
+                frame, reference, field, row, column, tries, count, base, other, context, cost_bits, caution, worth,
+                flow, work, best,
             )  # fmt: skip
             step = LARGEST_STEP
             while step:
@@ -108,8 +117,8 @@ def polish_rows(  # type: ignore[no-untyped-def]
                     tries[side, 0] = centre_y + ((side == 0) - (side == 1)) * step * unit
                     tries[side, 1] = centre_x + ((side == 2) - (side == 3)) * step * unit
                 best = _offer(
-                    frame, reference, field, row, column, tries[:4], base, other, context, cost_bits, lagrangian, flow,
-                    best,
+                    frame, reference, field, row, column, tries, 4, base, other, context, cost_bits, caution, worth,
+                    flow, work, best,
                 )  # fmt: skip
                 if field[0, row, column] == centre_y and field[1, row, column] == centre_x:
                     step //= 2
@@ -118,22 +127,23 @@ def polish_rows(  # type: ignore[no-untyped-def]
 
 @kernel
 def _offer(  # type: ignore[no-untyped-def]
-    frame, reference, field, row, column, tries, base, other, context, cost_bits, lagrangian, flow, best
+    frame, reference, field, row, column, tries, count, base, other, context, cost_bits, caution, worth, flow, work,
+    best,
 ):  # fmt: skip
-    """Gives a point the cheapest of its vector, whose cost is `best`, and of `tries`; returns the cost."""
+    """Gives a point the cheapest of its vector, whose cost is `best`, and of `count` tries; returns the cost."""
     limit = float32(MAX_VECTOR / UNITS_PER_SAMPLE)
     best_y, best_x = field[0, row, column], field[1, row, column]
-    for number in range(tries.shape[0]):
+    for number in range(count):
         vector_y, vector_x = tries[number, 0], tries[number, 1]
         if vector_y == best_y and vector_x == best_x:
             continue
         if abs(vector_y) > limit or abs(vector_x) > limit:
             continue
-        cost = lagrangian * _price(vector_y, vector_x, row, column, base, other, context, cost_bits)
+        cost = caution * _price(vector_y, vector_x, row, column, base, other, context, cost_bits)
         if cost >= best:
             continue
         field[0, row, column], field[1, row, column] = vector_y, vector_x
-        cost += _error_around(frame, reference, field, row, column, flow, best - cost)
+        cost += _bits_around(frame, reference, field, row, column, flow, work, worth, best - cost)
         if cost < best:
             best, best_y, best_x = cost, vector_y, vector_x
     field[0, row, column], field[1, row, column] = best_y, best_x
@@ -150,8 +160,8 @@ def _price(vector_y, vector_x, row, column, base, other, context, cost_bits):  #
 
 
 @kernel
-def _error_around(frame, reference, field, row, column, flow, most):  # type: ignore[no-untyped-def]
-    """Squared error of the four cells that a point has a say in, or of some of them if that is `most` already."""
+def _bits_around(frame, reference, field, row, column, flow, work, worth, most):  # type: ignore[no-untyped-def]
+    """What coding the four cells takes that a point has a say in, or some of them if that is `most` already."""
     cells_down, cells_across = frame.shape[0] // SPACING, frame.shape[1] // SPACING
     total = float32(0)
     for down in range(max(row - 1, 0), min(row + 1, cells_down)):
@@ -162,8 +172,56 @@ def _error_around(frame, reference, field, row, column, flow, most):  # type: ig
                 flow_line(field, down, across, inner, torn, flow)
                 for along in range(SPACING):
                     x = across * SPACING + along
-                    error = sample(reference, y + flow[0, along], x + flow[1, along]) - frame[y, x]
-                    total += error * error
+                    moved = sample(reference, y + flow[0, along], x + flow[1, along])
+                    work[0, inner * SPACING + along] = moved - frame[y, x]
+            total += coding_bits(work, worth)
             if total >= most:
                 return total
     return total
+
+
+@kernel
+def coding_bits(work, worth):  # type: ignore[no-untyped-def]
+    """Bits and what errors are worth in bits, of the 8×8 differences work[0], row by row; changes work ``[2, 64]``.
+
+    As the inter network's linear path does it: in 4×4 cosine transforms, each coefficient is left out or sent,
+    whichever is cheaper; what is sent takes two bits more for twice the size.
+    """
+    source, halfway = work[0], work[1]
+    for top in (0, 4 * SPACING):
+        for x in range(SPACING):
+            at = top + x
+            first, second, third, fourth = _cosine4(
+                source[at], source[at + SPACING], source[at + 2 * SPACING], source[at + 3 * SPACING]
+            )
+            halfway[at], halfway[at + SPACING] = first, second
+            halfway[at + 2 * SPACING], halfway[at + 3 * SPACING] = third, fourth
+    for at in range(0, SPACING * SPACING, 4):
+        source[at], source[at + 1], source[at + 2], source[at + 3] = _cosine4(
+            halfway[at], halfway[at + 1], halfway[at + 2], halfway[at + 3]
+        )
+    share = worth / float32(SENT_BITS)
+    for at in range(SPACING * SPACING):
+        source[at] = source[at] * source[at] * share
+    # Bits of a float32, as a number, are nearly its logarithm: at most 0.09 too small.
+    logarithms = source.view(np.int32)
+    total = float32(0)
+    for at in range(SPACING * SPACING):
+        log2 = float32(logarithms[at]) * float32(2.0**-23) - float32(127)
+        left, sent = source[at] * float32(SENT_BITS), float32(SENT_BITS) + log2
+        total += left if source[at] < float32(1) else sent
+    return total
+
+
+@inlined
+def _cosine4(a, b, c, d):  # type: ignore[no-untyped-def]
+    """Orthonormal cosine transform of four values."""
+    outer, inner, across, between = a + d, b + c, a - d, b - c
+    wide, narrow = float32(0.6532814824381883), float32(0.27059805007309851)  # cos(π/8)/√2, sin(π/8)/√2
+    half = float32(0.5)
+    return (
+        (outer + inner) * half,
+        wide * across + narrow * between,
+        (outer - inner) * half,
+        narrow * across - wide * between,
+    )

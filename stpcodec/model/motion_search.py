@@ -6,7 +6,7 @@
    picture says nothing.
 3. *Quantisation*: the last step leaves a quadratic model of the error around each point (its structure tensor);
    motion_quantise.py chooses the residuals of the hierarchy by it.
-4. *Polish*: residuals of the finest level by the true error (motion_polish.py).
+4. *Polish*: residuals of the finest level by what is left to code (motion_polish.py).
 
 Runs on the CPU wherever the networks run, by compiled kernels; only the encoder needs it.
 """
@@ -30,17 +30,17 @@ REFINEMENTS = 2
 
 
 def search(
-    frame: Tensor, reference: Tensor, *, cost_bits: Tensor, lagrangian: float, predicted: Tensor | None = None,
-    like: Tensor | None = None, hints: Sequence[Tensor] = (), thorough: bool = True,
+    frame: Tensor, reference: Tensor, *, cost_bits: Tensor, lagrangian: float, caution: float = 1.0,
+    predicted: Tensor | None = None, like: Tensor | None = None, hints: Sequence[Tensor] = (), thorough: bool = True,
 ) -> list[Tensor]:  # fmt: skip
     """Motion of one frame against one reference.
 
     frame, reference ``[H, W]``: luma in [0, 1], multiples of 16. cost_bits ``[KIND_CONTEXTS, 2·LARGEST + 2]``: bits per
-    residual, the last column the escape. lagrangian: squared error (luma in [0, 1]) per bit. predicted: the
-    field that residuals are added to; like: what the coder's contexts look at (latents/motion_field.py); hints: fields
-    to start from beside it, all int32 ``[2, rows, columns]`` in quarter samples. thorough: also match everywhere within
-    reach, not only near the hints. All may lie on any device. Returns residuals per level, finest first, int32
-    ``[1, 2, h, w]`` on the CPU.
+    residual, the last column the escape. lagrangian: squared error (luma in [0, 1]) per bit of latents; caution: what
+    bits of motion count of those. predicted: the field that residuals are added to; like: what the coder's contexts
+    look at (latents/motion_field.py); hints: fields to start from beside it, all int32 ``[2, rows, columns]`` in
+    quarter samples. thorough: also match everywhere within reach, not only near the hints. All may lie on any device.
+    Returns residuals per level, finest first, int32 ``[1, 2, h, w]`` on the CPU.
     """
     frame, reference = (plane.float().cpu().contiguous() for plane in (frame, reference))
     height, width = frame.shape
@@ -55,14 +55,15 @@ def search(
     field, tensor = _extend(start, hierarchy).numpy(), None
     for _ in range(REFINEMENTS):
         field, tensor = gauss_newton(own, other, field)
-    coder = FieldQuantiser(hierarchy, height, width, cost_bits, lagrangian)
+    weighed = caution * lagrangian
+    coder = FieldQuantiser(hierarchy, height, width, cost_bits, weighed)
     looks_at = like_levels(None if like is None else like.cpu(), height, width)
     wanted = torch.from_numpy(field) * UNITS_PER_SAMPLE - predicted
     levels = coder.quantise(wanted, torch.from_numpy(tensor), looks_at)
-    levels = polish(frame, reference, levels, predicted, looks_at, coder.cost_bits, lagrangian)
+    levels = polish(frame, reference, levels, predicted, looks_at, coder.cost_bits, lagrangian, caution)
     if not thorough:
         return levels
-    return _zero_unless_better(levels, predicted, frame, reference, lagrangian)
+    return _zero_unless_better(levels, predicted, frame, reference, weighed)
 
 
 def _extend(field: Tensor, hierarchy: Hierarchy) -> Tensor:

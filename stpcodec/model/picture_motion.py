@@ -18,7 +18,10 @@ from stpcodec.model.motion_search import search
 from stpcodec.model.motion_tables import MotionTables
 from stpcodec.model.planes import Planes
 
-BETWEEN_CAUTION = 3.0
+MOTION_CAUTION = 2.0
+"""Bits of motion count this much more than those of latents: what a better prediction gains, latents would have
+gained in part. Measured: docs/ablations.md."""
+BETWEEN_CAUTION = 2.5
 """Between two references an error of one field is halved by the mean: motion bits count this much more."""
 CHOICE_BITS = 3.0
 """What a block pays for a choice its surroundings do not share."""
@@ -51,11 +54,12 @@ class PictureMotion:
 
 def anchor_motion(
     frame: Planes, reference: Planes, tables: MotionTables, lagrangian: float, *,
-    before: Tensor | None, hint: Tensor | None,
+    before: Tensor | None, hint: Tensor | None, caution: float = MOTION_CAUTION,
 ) -> PictureMotion:  # fmt: skip
-    """Of a picture with one reference. before: the field of the anchor before; hint: the same at this distance."""
+    """Of a picture with one reference. lagrangian, caution: see motion_search.search. before: the field of
+    the anchor before; hint: the same at this distance."""
     residuals = search(
-        frame.y[0], reference.y[0], cost_bits=tables.bits(ANCHOR), lagrangian=lagrangian,
+        frame.y[0], reference.y[0], cost_bits=tables.bits(ANCHOR), lagrangian=lagrangian, caution=caution,
         like=before, hints=() if hint is None else (hint,),
     )  # fmt: skip
     return PictureMotion((residuals,), reconstruct(residuals).to(frame.y.device), None, (before,))
@@ -63,26 +67,27 @@ def anchor_motion(
 
 def between_motion(
     frame: Planes, past: Planes, future: Planes, picture: Picture, tables: MotionTables, lagrangian: float, *,
-    predicted: Tensor, across: Tensor,
+    predicted: Tensor, across: Tensor, caution: float = MOTION_CAUTION,
 ) -> PictureMotion:  # fmt: skip
-    """Of a picture between two references; predicted, across: see `latents.gop.predicted_past`."""
-    weighed = BETWEEN_CAUTION * lagrangian
+    """Of a picture between two references. lagrangian, caution: see motion_search.search; predicted, across: see
+    `latents.gop.predicted_past`."""
+    weighed = BETWEEN_CAUTION * caution
     first = search(
-        frame.y[0], past.y[0], cost_bits=tables.bits(PAST), lagrangian=weighed, predicted=predicted,
-        like=across, thorough=False,
+        frame.y[0], past.y[0], cost_bits=tables.bits(PAST), lagrangian=lagrangian, caution=weighed,
+        predicted=predicted, like=across, thorough=False,
     )  # fmt: skip
     first_field = predicted + reconstruct(first)[0]
     onward = predicted_future(picture, first_field)
     second = search(
-        frame.y[0], future.y[0], cost_bits=tables.bits(FUTURE), lagrangian=weighed, predicted=onward,
-        like=first_field - predicted, thorough=False,
+        frame.y[0], future.y[0], cost_bits=tables.bits(FUTURE), lagrangian=lagrangian, caution=weighed,
+        predicted=onward, like=first_field - predicted, thorough=False,
     )  # fmt: skip
     fields = torch.stack((first_field, onward + reconstruct(second)[0])).to(frame.y.device)
     if fields.device.type == "cpu":
         warped = predicted_pair(past, future, fields)
     else:
         warped = warped_pair(past, future, fields[None])
-    choice = choose_blend(frame, warped, lagrangian)
+    choice = choose_blend(frame, warped, caution * lagrangian)
     return PictureMotion((first, second), fields, choice[0], (across, first_field - predicted), warped)
 
 

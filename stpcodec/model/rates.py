@@ -20,11 +20,11 @@ CHROMA_WEIGHT = 3.0
 than luma's, weighs that much more in it. 6:3:3 makes a decibel of u worth about what the figure gives it."""
 
 
-INTRA_BONUS = 16
+INTRA_BONUS = 26
 """The intra frame is the reference of all that follows: it is coded this much above the quality asked for."""
 DEPTH_BONUS: dict[int, tuple[int, ...]] = {
-    1: (0,), 2: (6, -7), 3: (7, -6, -6), 4: (10, 0, -9), 5: (10, 0, -9, -9), 6: (10, 0, -9, -9), 7: (10, 0, -9, -9),
-    8: (12, 5, -3, -11),
+    1: (0,), 2: (8, -9), 3: (9, -8, -8), 4: (13, 0, -12), 5: (13, 0, -12, -12), 6: (13, 0, -12, -12),
+    7: (13, 0, -12, -12), 8: (16, 7, -4, -15),
 }  # fmt: skip
 """By chunk length, per depth. Compared: 4 alone, then 2, 4 and 8 together (docs/ablations.md); 3 and 5 to 7, which end
 segments, follow 4."""

@@ -18,12 +18,12 @@ from torch import Tensor
 from stpcodec.latents.gop import coding_order, predicted_past
 from stpcodec.latents.motion_field import SPACING
 from stpcodec.model.motion_tables import MotionTables
-from stpcodec.model.picture_motion import PictureMotion, anchor_motion, between_motion
+from stpcodec.model.picture_motion import MOTION_CAUTION, PictureMotion, anchor_motion, between_motion
 from stpcodec.model.planes import Planes
 from stpcodec.training.cache import split_planes
 
 LAGRANGIANS = (8.0, 25.0, 60.0, 120.0, 250.0)
-"""Squared error (8-bit luma) per bit, about the range of qualities 95 to 5."""
+"""Squared error (8-bit luma) per bit of motion, about the range of qualities 95 to 5."""
 VERSION = 3
 """Of the search and of the fields' layout: older files are not used."""
 LONGEST = 16
@@ -47,7 +47,7 @@ def ensure_motion(clip: Path, frames: int, tables: MotionTables) -> Path:
     fields = np.zeros((chunks, frames, 2, 2, rows, columns), dtype=np.int16)
     draw = np.random.default_rng(zlib.crc32(clip.name.encode()))
     # One Lagrangian a clip, since a field is coded by the one before it.
-    lagrangian, before = float(draw.choice(LAGRANGIANS)) / 255**2, None
+    lagrangian, before = float(draw.choice(LAGRANGIANS)) / (MOTION_CAUTION * 255**2), None
     for index in range(chunks):
         window = planes_of(array, index * frames, (index + 1) * frames + 1)
         found = search_chunk(window, tables, lagrangian, before)

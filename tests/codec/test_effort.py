@@ -47,7 +47,7 @@ def test_every_ladder_has_the_usual_choice() -> None:
         assert list(rungs) == sorted(rungs)
 
 
-@pytest.mark.parametrize("wanted", [{}, {"intra_bonus": 32}, {"motion_caution": 0.8, "spread": 1.5}, {"joining": 0.0}])
+@pytest.mark.parametrize("wanted", [{}, {"intra_bonus": 42}, {"motion_caution": 0.5, "spread": 1.5}, {"joining": 0.0}])
 def test_the_best_rungs_are_found_and_the_quality_is_that_of_the_usual_ones(wanted: dict[str, float]) -> None:
     trial = Landscape(wanted)
     usual = trial(USUAL, 0)
@@ -59,7 +59,7 @@ def test_the_best_rungs_are_found_and_the_quality_is_that_of_the_usual_ones(want
 
 @pytest.mark.parametrize("passes", [*PASSES[1:]])
 def test_it_takes_at_most_the_passes_it_is_given(passes: int) -> None:
-    trial = Landscape({"intra_bonus": 48, "caution": 1.2})
+    trial = Landscape({"intra_bonus": 50, "caution": 1.6})
     usual = trial(USUAL, 0)
     best(usual, trial, raised=6, passes=passes)
     assert len(trial.seen) - 1 <= passes
