@@ -10,6 +10,8 @@ no bytes. The range coder cannot itself tell damage: callers check a hash.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from stpcodec.entropy.range_kernels import (
@@ -20,6 +22,7 @@ from stpcodec.entropy.range_kernels import (
     HELD,
     INVALID,
     LARGEST_VALUE,
+    TOO_LARGE,
     VARINT_BYTES,
     decode_symbols,
     encode_symbols,
@@ -54,11 +57,21 @@ class SymbolEncoder:
         if escaped and sizes.max() > LARGEST_VALUE:
             value = values[sizes.argmax()]
             raise ValueError(f"the value {value} cannot be coded; at most ±{LARGEST_VALUE} can")
-        self._used = True
-        words = np.empty(values.size + int(self._state[HELD]), np.uint32)
-        escapes = np.empty(VARINT_BYTES * escaped, np.uint8)
         values = np.ascontiguousarray(values, np.int32)
-        written, excess = encode_symbols(self._state, tables.cumulative, values, _plain(index), words, escapes)
+        self.encode_by(encode_symbols, tables, values, _plain(index), symbols=values.size, escaped=escaped)
+
+    def encode_by(
+        self, kernel: Callable[..., tuple[int, int]], tables: TableSet, *arrays: np.ndarray, symbols: int,
+        escaped: int = 0,
+    ) -> None:  # fmt: skip
+        """Codes by a kernel that takes what `encode_symbols` takes, with other arrays for values and index.
+
+        symbols, escaped: how many there will be at most.
+        """
+        self._used = self._used or symbols > 0
+        words = np.empty(symbols + int(self._state[HELD]), np.uint32)
+        escapes = np.empty(VARINT_BYTES * escaped, np.uint8)
+        written, excess = kernel(self._state, tables.cumulative, *arrays, words, escapes)
         self._words.append(words[:written].copy())
         self._escapes += escapes[:excess].tobytes()
 
@@ -91,30 +104,34 @@ class SymbolDecoder:
     def decode(self, tables: TableSet, index: np.ndarray) -> np.ndarray:
         """int32 array of index's shape."""
         values = np.empty(index.size, np.int32)
-        if not index.size:
-            return values.reshape(index.shape)
-        if not self._data:
-            raise CorruptFile(
-                f"entropy-coded stream is empty but {index.size} symbols are expected; the file is damaged"
-            )
-        outcome = decode_symbols(
-            self._words, self._escapes, self._state, tables.cumulative, _plain(index.reshape(-1)), values
-        )
-        if outcome != DONE:
-            self._refuse(outcome)
+        self.decode_by(decode_symbols, tables, _plain(index.reshape(-1)), values, symbols=index.size)
         return values.reshape(index.shape)
 
-    def _refuse(self, outcome: int) -> None:
+    def decode_by(self, kernel: Callable[..., int], tables: TableSet, *arrays: np.ndarray, symbols: int) -> int:
+        """Decodes so many symbols by a kernel that takes what `decode_symbols` takes, with other arrays for index and
+        values. Returns what the kernel did, if it is none of what that one may say but DONE."""
+        if not symbols:
+            return DONE
+        if not self._data:
+            raise CorruptFile(
+                f"entropy-coded stream is empty but {symbols} symbols are expected; the file is damaged"
+            )
+        outcome = kernel(self._words, self._escapes, self._state, tables.cumulative, *arrays)
+        self._check(outcome)
+        return outcome
+
+    def _check(self, outcome: int) -> None:
         if outcome == INVALID:
             raise CorruptFile("entropy-coded stream cannot be decoded (no symbol fits); the file is damaged")
         if outcome == CUT:
             raise CorruptFile(_CUT_NUMBER)
         if outcome == ENDLESS:
             raise CorruptFile(_ENDLESS_NUMBER)
-        raise CorruptFile(
-            f"entropy-coded stream holds the value {int(self._state[BAD_VALUE])}, allowed is {LARGEST_VALUE}; "
-            f"the file is damaged"
-        )
+        if outcome == TOO_LARGE:
+            raise CorruptFile(
+                f"entropy-coded stream holds the value {int(self._state[BAD_VALUE])}, allowed is {LARGEST_VALUE}; "
+                f"the file is damaged"
+            )
 
 
 _CUT_NUMBER = "entropy-coded stream ends within a number; the file is damaged"
