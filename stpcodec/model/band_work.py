@@ -98,11 +98,12 @@ class TorchWork:
 
 
 class CompiledWork:
-    """On the CPU, in float32, one frame at a time. Its contexts hold features position by position, within
-    `CompiledNetwork.features_margin`, and `network` of the band's own rows."""
+    """On the CPU, in float32 but for the analysis, one frame at a time. Its contexts hold features position by
+    position, within `CompiledNetwork.features_margin`, and `network` of the band's own rows. analysis_dtype: see there.
+    """
 
-    def __init__(self, network: ChunkNetwork) -> None:
-        self._network = CompiledNetwork(network)
+    def __init__(self, network: ChunkNetwork, analysis_dtype: torch.dtype = torch.float32) -> None:
+        self._network = CompiledNetwork(network, analysis_dtype)
 
     def context(
         self, references: Sequence[Planes], field: Tensor, choice: Tensor | None, warped: tuple[Tensor, Tensor] | None,

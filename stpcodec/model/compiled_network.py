@@ -1,8 +1,9 @@
-"""The transforms' networks on the CPU in float32, for inference: matrix products over positions, little around them.
+"""The transforms' networks on the CPU, for inference: matrix products over positions, little around them.
 
 The same functions as network.ChunkNetwork, whose weights they take: activations lie position by position ``[h·w, C]``,
 biases behind residual blocks are added once a stage, and 2×2 positions are joined and parted in an order that moves
-whole lines of channels. Rows of a band's halo are computed as far as something inside depends on them.
+whole lines of channels. Rows of a band's halo are computed as far as something inside depends on them. All in float32;
+the analysis' network may be in another type (precision.py), between a packed frame and latents in float32.
 """
 
 from __future__ import annotations
@@ -26,9 +27,13 @@ NONE: Margin = (0, 0)
 
 class CompiledNetwork:
     """One band at a time. size: (h, w) at 1/8 resolution with the margin, all even; packed frames are ``[h·w, 96]``,
-    latents ``[h/2·w/2, latents]``. What comes back is without the margin, but for features."""
+    latents ``[h/2·w/2, latents]``. What comes back is without the margin, but for features.
 
-    def __init__(self, network: ChunkNetwork) -> None:
+    analysis_dtype: of the analysis' network.
+    """
+
+    def __init__(self, network: ChunkNetwork, analysis_dtype: torch.dtype = torch.float32) -> None:
+        kind = self._analysis_dtype = analysis_dtype
         self._inter, self._width, self._wide = network.inter, network.config.width, network.config.wide
         self._linear = _joined(_matrix(network.linear.forward_matrix), LUMA_AND_CHROMA)
         self._inverse = _joined(_matrix(network.linear.inverse_matrix).T, LUMA_AND_CHROMA).T.contiguous()
@@ -39,12 +44,12 @@ class CompiledNetwork:
             self._context_both = own + beside
             self._context_between = _matrix(network.context_between)
             self._context_blocks = _Blocks(network.context_blocks)
-        self._analysis_enter = _matrix(network.analysis_enter), _bias(network.analysis_enter)
-        self._analysis_blocks = _Blocks(network.analysis_blocks)
+        self._analysis_enter = _matrix(network.analysis_enter).to(kind), _bias(network.analysis_enter).to(kind)
+        self._analysis_blocks = _Blocks(network.analysis_blocks, kind)
         down = network.analysis_down
-        self._analysis_down = _joined(_matrix(down), self._width), _bias(down)
-        self._analysis_wide = _Blocks(network.analysis_wide)
-        self._analysis_leave = _matrix(network.analysis_leave), _bias(network.analysis_leave)
+        self._analysis_down = _joined(_matrix(down), self._width).to(kind), _bias(down).to(kind)
+        self._analysis_wide = _Blocks(network.analysis_wide, kind)
+        self._analysis_leave = _matrix(network.analysis_leave).to(kind), _bias(network.analysis_leave).to(kind)
         self._synthesis_enter = _matrix(network.synthesis_enter), _bias(network.synthesis_enter)
         self._synthesis_wide = _Blocks(network.synthesis_wide)
         up = network.synthesis_up
@@ -78,7 +83,7 @@ class CompiledNetwork:
         known = margin if features is None else self.features_margin(margin)
         weight, bias = self._analysis_enter
         seen, seen_size = _cut(residual, size, margin, known)
-        x = torch.addmm(bias, seen, weight)
+        x = torch.addmm(bias, seen.to(self._analysis_dtype), weight)
         if features is not None:
             x += features
         x *= self._of_quality("analysis_quality", quality)
@@ -89,7 +94,7 @@ class CompiledNetwork:
         x = torch.addmm(bias, _join(x, seen_size), weight)
         x, wide_size, left = self._analysis_wide(x, _halved(seen_size), _halved(even))
         weight, bias = self._analysis_leave
-        y = torch.addmm(bias, _cut(x, wide_size, left, NONE)[0], weight)
+        y = torch.addmm(bias, _cut(x, wide_size, left, NONE)[0], weight).float()
         y.addmm_(_join(*_cut(residual, size, margin, NONE)), self._linear)
         return y.mul_(self._of_quality("log_gain", quality))
 
@@ -134,10 +139,11 @@ class CompiledNetwork:
 
 
 class _Blocks:
-    """layers.blocks: their residual biases are kept apart and added behind the last block."""
+    """layers.blocks: their residual biases are kept apart and added behind the last block. dtype: of what goes through
+    them."""
 
-    def __init__(self, blocks: Sequence[nn.Module] | nn.Sequential) -> None:
-        self._parts = []
+    def __init__(self, blocks: Sequence[nn.Module] | nn.Sequential, dtype: torch.dtype = torch.float32) -> None:
+        self._parts: list[tuple[Tensor, ...]] = []
         total: Tensor | None = None
         for block in blocks:
             assert isinstance(block, Block)
@@ -147,11 +153,12 @@ class _Blocks:
             total = total + _bias(block.leave)
             expand_bias = _bias(block.expand) + total @ expand
             total = total + _bias(block.reduce)
-            self._parts.append((
+            parts = (
                 enter, enter_bias, block.depthwise.weight.detach().float(), _bias(block.depthwise),
                 _matrix(block.leave), expand, expand_bias, _matrix(block.reduce),
-            ))  # fmt: skip
-        self._total = total
+            )  # fmt: skip
+            self._parts.append(tuple(part.to(dtype) for part in parts))
+        self._total = None if total is None else total.to(dtype)
 
     def left(self, margin: Margin) -> Margin:
         """Of a margin: every block sees one row, which is no longer right behind it."""

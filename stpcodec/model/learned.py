@@ -16,6 +16,7 @@ from stpcodec.model.band_work import BandWork, CompiledWork, TorchWork
 from stpcodec.model.bands import Band, cut, halo_rows
 from stpcodec.model.network import ChunkNetwork, Context
 from stpcodec.model.planes import Planes, empty_frame
+from stpcodec.model.precision import analysis_dtype
 from stpcodec.model.prior_int8 import Int8Prior, eight_bit_products
 from stpcodec.model.prior_run import CompiledPrior, CompiledRun, LaidOutPrior, StepwiseRun
 from stpcodec.model.rates import sample_weight
@@ -53,7 +54,9 @@ class LearnedTransform:
         self.y_tables, self.z_tables = y_tables, z_tables
         self.device = network.log_gain.points.device
         compiled = self.device.type == "cpu" and dtype == torch.float32
-        self._work: BandWork = CompiledWork(network) if compiled else TorchWork(network, dtype, self.device)
+        self._work: BandWork = TorchWork(network, dtype, self.device)
+        if compiled:
+            self._work = CompiledWork(network, analysis_dtype())
         self._halo = halo_rows(network.config)
         self._compiled: LaidOutPrior[Any] | None = None
         if self.device.type == "cpu":
