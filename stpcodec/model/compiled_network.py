@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from stpcodec.model.config import LUMA_AND_CHROMA
 from stpcodec.model.layers import Block, QualityTable
 from stpcodec.model.network import GREY, ChunkNetwork
+from stpcodec.model.sparse_kernels import add_product
 
 Size = tuple[int, int]
 Margin = tuple[int, int]
@@ -106,7 +107,7 @@ class CompiledNetwork:
         the linear path alone; share ``[·, 1]``: of the network where it does not count everywhere, without margin."""
         y = y * self._of_quality("log_inverse_gain", quality)
         own, own_size = _cut(y, _halved(size), _halved(margin), NONE)
-        plain = _part(own @ self._inverse, (2 * own_size[0], 2 * own_size[1]))
+        plain = _part(_of_latents(own, self._inverse, None), (2 * own_size[0], 2 * own_size[1]))
         if prediction is None:
             plain += GREY
         else:
@@ -114,7 +115,7 @@ class CompiledNetwork:
             if features is None:
                 return plain, None
         weight, bias = self._synthesis_enter
-        x, wide_size, left = self._synthesis_wide(torch.addmm(bias, y, weight), _halved(size), _halved(margin))
+        x, wide_size, left = self._synthesis_wide(_of_latents(y, weight, bias), _halved(size), _halved(margin))
         weight, bias = self._synthesis_up
         x, left, size = torch.addmm(bias, x, weight), (2 * left[0], 2 * left[1]), (2 * wide_size[0], 2 * wide_size[1])
         x = _part(x, size)
@@ -178,6 +179,15 @@ class _Blocks:
             x.addmm_(seen, leave)
             x.addmm_(torch.addmm(expand_bias, x, expand).relu_(), reduce)
         return (x if self._total is None else x.add_(self._total)), size, margin
+
+
+def _of_latents(y: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """``y @ weight + bias`` of latents, most of which are zero in an inter frame."""
+    shape = y.shape[0], weight.shape[1]
+    out = torch.zeros(shape) if bias is None else bias.expand(shape).clone(memory_format=torch.contiguous_format)
+    if add_product(y.numpy(), weight.numpy(), out.numpy()):
+        return out
+    return out.addmm_(y, weight)
 
 
 def _matrix(conv: nn.Conv2d) -> Tensor:
