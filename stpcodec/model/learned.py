@@ -103,11 +103,10 @@ class LearnedTransform:
         y = torch.cat(
             side_by_side([partial(self._work.analyse, frames, quality, known, band) for band, known in parts]), 2
         )
-        # Outside autocast: a float analysis, but its rounding must not depend on more than it has to.
         return y, self.hyper(y)
 
     def hyper(self, y: Tensor) -> Tensor:
-        return self.network.hyper_analyse(y).round().clamp(-LARGEST_HYPER, LARGEST_HYPER)
+        return self._work.hyper(y).round().clamp(-LARGEST_HYPER, LARGEST_HYPER)
 
     def synthesise(self, y: Tensor, quality: int, context: Contexts | None) -> Planes:
         return self._syntheses(y, quality, context, 1)[0]

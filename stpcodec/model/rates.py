@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stpcodec.model.error_kernels import add_block_errors, blocks_like
 from stpcodec.model.planes import Planes
 
 LAMBDA_SMALLEST, LAMBDA_LARGEST = 0.002, 0.4
@@ -57,12 +59,23 @@ def quantiser_step(quality: Tensor) -> Tensor:
 
 def squared_error_map(decoded: Planes, original: Planes, block: int) -> Tensor:
     """As `squared_error`, but summed over blocks of `block`×`block` luma samples: ``[N, ⌈H/block⌉, ⌈W/block⌉]``."""
+    if decoded.y.device.type == "cpu" and not torch.is_grad_enabled():
+        return _compiled_error_map(decoded, original, block)
     total = torch.zeros((), device=decoded.y.device)
     for name, side, weight in (("y", block, LUMA_WEIGHT), *((c, block // 2, CHROMA_WEIGHT) for c in ("u", "v"))):
         error = (getattr(decoded, name) - getattr(original, name)).square()
         error = F.pad(error[:, None], (0, -error.shape[2] % side, 0, -error.shape[1] % side))
         total = total + weight * block * block * F.avg_pool2d(error, side)[:, 0]
     return total * (255.0**2 / 8)
+
+
+def _compiled_error_map(decoded: Planes, original: Planes, block: int) -> Tensor:
+    out = blocks_like(decoded.y.numpy(), block)
+    for name, side, weight in (("y", block, LUMA_WEIGHT), *((c, block // 2, CHROMA_WEIGHT) for c in ("u", "v"))):
+        planes = (getattr(part, name).float().contiguous().numpy() for part in (decoded, original))
+        # An average over a block of samples, times the luma samples that it stands for.
+        add_block_errors(*planes, side, np.float32(weight * (block / side) ** 2 * (255.0**2 / 8)), out)
+    return torch.from_numpy(out)
 
 
 def squared_error(decoded: Planes, original: Planes) -> Tensor:
