@@ -102,10 +102,9 @@ def train(
     chosen = resolve_device(device)
     options = TrainOptions(
         minutes=minutes, run=run, cache=cache or run.parent / "cache", device=chosen, start=start,
-        rebase=rebase,
-        batch=batch, pictures=pictures, crop=crop, chunks=chunks, lead=lead, learning_rate=learning_rate, part=part,
-        cascade=cascade, validate_minutes=validate_minutes, jitter=jitter, recipe=stages,
-        bf16=bfloat16_is_fast(chosen),
+        rebase=rebase, batch=batch, pictures=pictures, crop=crop, chunks=chunks, lead=lead,
+        learning_rate=learning_rate, part=part, cascade=cascade, validate_minutes=validate_minutes, jitter=jitter,
+        recipe=stages, bf16=bfloat16_is_fast(chosen),
     )  # fmt: skip
     with thread_limit(threads):
         weights = train_and_export(videos, validation, options, say=session.report.say, poll=session.guard.check)

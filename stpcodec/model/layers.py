@@ -10,6 +10,11 @@ QUALITIES = 100
 QUALITY_POINTS = 8
 
 
+def point_qualities() -> Tensor:
+    """Where the trained points of a `QualityTable` lie: ``[QUALITY_POINTS]``."""
+    return 1 + (QUALITIES - 1) * torch.arange(QUALITY_POINTS) / (QUALITY_POINTS - 1)
+
+
 class Block(nn.Module):
     """Depthwise-separable residual block, then a feed-forward one: 6·C² multiplications a position.
 

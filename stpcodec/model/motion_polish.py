@@ -15,16 +15,7 @@ import torch
 from numba import float32, int32
 from torch import Tensor
 
-from stpcodec.latents.motion_field import (
-    MAX_VECTOR,
-    SPACING,
-    UNITS_PER_SAMPLE,
-    Hierarchy,
-    decompose,
-    like_levels,
-    reconstruct,
-    walk,
-)
+from stpcodec.latents.motion_field import MAX_VECTOR, SPACING, UNITS_PER_SAMPLE, walk
 from stpcodec.model.motion_quantise import residual_bits
 from stpcodec.model.motion_steps import flow_line, is_torn, sample
 from stpcodec.model.motion_windows import inlined, kernel
@@ -34,43 +25,40 @@ ROUNDS = 2
 LEAST_GAIN = 2.0
 """Bits: a point whose error is not worth more is left alone."""
 LARGEST_STEP = 2
-"""Quarter samples."""
+"""Quarter samples. These three are choices; others were not compared."""
 
 
 def polish(
-    frame: Tensor, reference: Tensor, levels: list[Tensor], predicted: Tensor, like: Tensor | None,
+    frame: Tensor, reference: Tensor, levels: list[Tensor], predicted: Tensor, like: list[Tensor] | None,
     cost_bits: np.ndarray, lagrangian: float,
 ) -> list[Tensor]:  # fmt: skip
-    """Better residuals: levels, predicted, like, cost_bits and lagrangian as `motion_search.search` has them.
+    """Better residuals of the finest level.
 
-    frame, reference ``[H, W]``: luma, float32, on the CPU. Only residuals of the finest level differ. The result does
-    not depend on how many threads there are.
+    frame, reference ``[H, W]``: luma, float32. levels, finest first, and predicted: as `motion_search.search` returns
+    and takes them; like: levels of the like field (motion_field.like_levels); cost_bits, lagrangian: as search has
+    them. All on the CPU. The result does not depend on how many threads there are.
     """
     height, width = frame.shape
-    hierarchy = Hierarchy.of(height, width)
-    *_, (_, context, coded, other, parents) = walk(levels, like_levels(like, height, width), height, width)
-    field = predicted + reconstruct(levels)[0]
+    *_, (_, context, coded, other, parents) = walk(levels, like, height, width)
     rows, columns = height // SPACING + 1, width // SPACING + 1
-    vectors = (field.float() / UNITS_PER_SAMPLE).contiguous().numpy()
+    base = predicted + parents[0]
+    vectors = ((base + levels[0][0]).float() / UNITS_PER_SAMPLE).contiguous().numpy()
     known = (
-        (predicted + parents[0]).int().contiguous().numpy(), other[0].int().contiguous().numpy(),
-        context[0].int().contiguous().numpy(), cost_bits, np.float32(lagrangian),
+        base.int().contiguous().numpy(), other[0].int().contiguous().numpy(), context[0].int().contiguous().numpy(),
+        cost_bits, np.float32(lagrangian),
     )  # fmt: skip
     planes = frame.contiguous().numpy(), reference.contiguous().numpy()
-    stale = coded[0].numpy()[:rows, :columns].copy()
-    middle = rows // 2
+    finest = coded[0].numpy()[:rows, :columns]
+    stale, middle = finest, rows // 2
     for _ in range(ROUNDS):
         changed = np.zeros_like(stale)
         bands = [(0, middle), (middle + 1, rows)]
         side_by_side([partial(polish_rows, *planes, vectors, *known, stale, *band, changed) for band in bands])
         # A row that both bands look at, and neither changes.
         polish_rows(*planes, vectors, *known, stale, middle, middle + 1, changed)
-        if not changed.any():
-            break
-        stale = _around(changed) & coded[0].numpy()[:rows, :columns]
-    polished = torch.from_numpy((vectors * UNITS_PER_SAMPLE).round()).int() - predicted
-    finest = decompose(polished[None], hierarchy.top)[0]
-    return [torch.where(coded[:, None], finest, levels[0]), *levels[1:]]
+        stale = _around(changed) & finest
+    polished = torch.from_numpy((vectors * UNITS_PER_SAMPLE).round()).int() - base
+    return [torch.where(coded[:, None], polished[None], levels[0]), *levels[1:]]
 
 
 def _around(points: np.ndarray) -> np.ndarray:
@@ -82,7 +70,7 @@ def _around(points: np.ndarray) -> np.ndarray:
 
 @kernel
 def polish_rows(  # type: ignore[no-untyped-def]
-    frame, reference, field, parents, other, context, cost_bits, lagrangian, stale, first, last, changed
+    frame, reference, field, base, other, context, cost_bits, lagrangian, stale, first, last, changed
 ):  # fmt: skip
     """Points of rows first to last that are stale, one after the other; changes `field`, float32 ``[2, rows, columns]``
     in luma samples, and notes in `changed` where."""
@@ -94,73 +82,71 @@ def polish_rows(  # type: ignore[no-untyped-def]
         for column in range(columns):
             if not stale[row, column]:
                 continue
-            base_y, base_x = parents[0, row, column], parents[1, row, column]
-            other_y, other_x = other[0, row, column], other[1, row, column]
-            about = context[row, column]
             old_y, old_x = field[0, row, column], field[1, row, column]
-            best_y, best_x = old_y, old_x
-            bits = _price(old_y, old_x, base_y, base_x, other_y, other_x, about, cost_bits)
+            bits = _price(old_y, old_x, row, column, base, other, context, cost_bits)
             best = lagrangian * bits + _error_around(frame, reference, field, row, column, flow, float32(np.inf))
             if best < lagrangian * float32(LEAST_GAIN):
                 continue
             count = 2
+            base_y, base_x = base[0, row, column], base[1, row, column]
             tries[0, 0], tries[0, 1] = base_y * unit, base_x * unit
-            tries[1, 0], tries[1, 1] = (base_y + other_y) * unit, (base_x + other_x) * unit
+            tries[1, 0] = (base_y + other[0, row, column]) * unit
+            tries[1, 1] = (base_x + other[1, row, column]) * unit
             for side in range(4):
                 beside_y, beside_x = row + (side == 0) - (side == 1), column + (side == 2) - (side == 3)
                 if 0 <= beside_y < rows and 0 <= beside_x < columns:
                     tries[count, 0], tries[count, 1] = field[0, beside_y, beside_x], field[1, beside_y, beside_x]
                     count += 1
-            for number in range(count):
-                vector_y, vector_x = tries[number, 0], tries[number, 1]
-                if vector_y == best_y and vector_x == best_x:
-                    continue
-                cost = _cost(
-                    frame, reference, field, row, column, vector_y, vector_x, base_y, base_x, other_y,
-                    other_x, about, cost_bits, lagrangian, flow, best,
-                )  # fmt: skip
-                if cost < best:
-                    best, best_y, best_x = cost, vector_y, vector_x
+            best = _offer(
+                frame, reference, field, row, column, tries[:count], base, other, context, cost_bits, lagrangian, flow,
+                best,
+            )  # fmt: skip
             step = LARGEST_STEP
             while step:
-                centre_y, centre_x = best_y, best_x
+                centre_y, centre_x = field[0, row, column], field[1, row, column]
                 for side in range(4):
-                    vector_y = centre_y + ((side == 0) - (side == 1)) * step * unit
-                    vector_x = centre_x + ((side == 2) - (side == 3)) * step * unit
-                    cost = _cost(
-                        frame, reference, field, row, column, vector_y, vector_x, base_y, base_x, other_y,
-                        other_x, about, cost_bits, lagrangian, flow, best,
-                    )  # fmt: skip
-                    if cost < best:
-                        best, best_y, best_x = cost, vector_y, vector_x
-                if best_y == centre_y and best_x == centre_x:
+                    tries[side, 0] = centre_y + ((side == 0) - (side == 1)) * step * unit
+                    tries[side, 1] = centre_x + ((side == 2) - (side == 3)) * step * unit
+                best = _offer(
+                    frame, reference, field, row, column, tries[:4], base, other, context, cost_bits, lagrangian, flow,
+                    best,
+                )  # fmt: skip
+                if field[0, row, column] == centre_y and field[1, row, column] == centre_x:
                     step //= 2
-            field[0, row, column], field[1, row, column] = best_y, best_x
-            changed[row, column] = best_y != old_y or best_x != old_x
-
-
-@inlined
-def _price(vector_y, vector_x, base_y, base_x, other_y, other_x, about, cost_bits):  # type: ignore[no-untyped-def]
-    """Bits of a vector in luma samples."""
-    residual_y = int32(np.rint(vector_y * UNITS_PER_SAMPLE)) - base_y
-    residual_x = int32(np.rint(vector_x * UNITS_PER_SAMPLE)) - base_x
-    return residual_bits(residual_y, residual_x, other_y, other_x, about, cost_bits)
+            changed[row, column] = field[0, row, column] != old_y or field[1, row, column] != old_x
 
 
 @kernel
-def _cost(  # type: ignore[no-untyped-def]
-    frame, reference, field, row, column, vector_y, vector_x, base_y, base_x, other_y, other_x, about,
-    cost_bits, lagrangian, flow, most,
+def _offer(  # type: ignore[no-untyped-def]
+    frame, reference, field, row, column, tries, base, other, context, cost_bits, lagrangian, flow, best
 ):  # fmt: skip
-    """Error and bits of a point with another vector, or anything from `most` on if that is less. Changes the field."""
+    """Gives a point the cheapest of its vector, whose cost is `best`, and of `tries`; returns the cost."""
     limit = float32(MAX_VECTOR / UNITS_PER_SAMPLE)
-    if abs(vector_y) > limit or abs(vector_x) > limit:
-        return most
-    cost = lagrangian * _price(vector_y, vector_x, base_y, base_x, other_y, other_x, about, cost_bits)
-    if cost >= most:
-        return most
-    field[0, row, column], field[1, row, column] = vector_y, vector_x
-    return cost + _error_around(frame, reference, field, row, column, flow, most - cost)
+    best_y, best_x = field[0, row, column], field[1, row, column]
+    for number in range(tries.shape[0]):
+        vector_y, vector_x = tries[number, 0], tries[number, 1]
+        if vector_y == best_y and vector_x == best_x:
+            continue
+        if abs(vector_y) > limit or abs(vector_x) > limit:
+            continue
+        cost = lagrangian * _price(vector_y, vector_x, row, column, base, other, context, cost_bits)
+        if cost >= best:
+            continue
+        field[0, row, column], field[1, row, column] = vector_y, vector_x
+        cost += _error_around(frame, reference, field, row, column, flow, best - cost)
+        if cost < best:
+            best, best_y, best_x = cost, vector_y, vector_x
+    field[0, row, column], field[1, row, column] = best_y, best_x
+    return best
+
+
+@inlined
+def _price(vector_y, vector_x, row, column, base, other, context, cost_bits):  # type: ignore[no-untyped-def]
+    """Bits of a vector in luma samples."""
+    residual_y = int32(np.rint(vector_y * UNITS_PER_SAMPLE)) - base[0, row, column]
+    residual_x = int32(np.rint(vector_x * UNITS_PER_SAMPLE)) - base[1, row, column]
+    other_y, other_x = other[0, row, column], other[1, row, column]
+    return residual_bits(residual_y, residual_x, other_y, other_x, context[row, column], cost_bits)
 
 
 @kernel

@@ -59,7 +59,7 @@ def search(
     looks_at = like_levels(None if like is None else like.cpu(), height, width)
     wanted = torch.from_numpy(field) * UNITS_PER_SAMPLE - predicted
     levels = coder.quantise(wanted, torch.from_numpy(tensor), looks_at)
-    levels = polish(frame, reference, levels, predicted, like, coder.cost_bits, lagrangian)
+    levels = polish(frame, reference, levels, predicted, looks_at, coder.cost_bits, lagrangian)
     if not thorough:
         return levels
     return _zero_unless_better(levels, predicted, frame, reference, lagrangian)

@@ -57,12 +57,12 @@ def cache_path(source: Path, cache: Path) -> Path:
 
 def ensure_cached(source: Path, cache: Path) -> Path | None:
     """Decodes `source` into the cache unless it is there. None when it is too small or cannot be read."""
-    target = cache_path(source, cache)
-    if target.exists():
-        return target
     try:
+        target = cache_path(source, cache)
+        if target.exists():
+            return target
         planes = _decode(source)
-    except StpError:
+    except (StpError, OSError):
         return None
     if planes is None:
         return None

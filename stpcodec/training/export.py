@@ -16,10 +16,9 @@ from torch import Tensor
 
 from stpcodec.entropy.tables import gaussian_counts
 from stpcodec.latents.blend import BLEND_CONTEXTS, CHOICES
-from stpcodec.latents.gop import coding_order
 from stpcodec.latents.motion_field import like_levels
 from stpcodec.latents.quantise import SCALE_COUNT, scales
-from stpcodec.model.chunk_io import pack_frames, unpack_frames
+from stpcodec.model.chunk_io import pack_frames
 from stpcodec.model.learned import LARGEST_HYPER, Z_CONTEXTS
 from stpcodec.model.motion_tables import (
     CONTEXTS,
@@ -32,13 +31,12 @@ from stpcodec.model.motion_tables import (
 )
 from stpcodec.model.network import StpNetwork
 from stpcodec.model.picture_motion import PictureMotion
-from stpcodec.model.planes import Planes
 from stpcodec.model.prior import IntegerLayer, power_of_two
-from stpcodec.model.rates import INTRA_BONUS, depth_bonus, lagrange_lambda
+from stpcodec.model.rates import lagrange_lambda
+from stpcodec.training.coding_loop import code_sequence
 from stpcodec.training.dataset import ClipDataset, MixedLengths, PictureDataset
 from stpcodec.training.loss import Coded, code_chunk
 from stpcodec.training.motion_cache import planes_of, search_chunk
-from stpcodec.training.step import picture_context
 
 Y_LARGEST = 255
 TABLE_TOTAL = 1 << 22
@@ -108,33 +106,14 @@ def count_symbols(
         photo = pictures.pictures(clips_per_batch, device)
         counters["intra"].add(code_chunk(network.intra, pack_frames(photo, 1), quality, None, None))
         sequence = clips.sequences(clips_per_batch, chunks, device)
-        bonus = (quality + INTRA_BONUS).clamp(max=100)
-        coded = code_chunk(network.intra, pack_frames(sequence.frame(0), 1), bonus, None, None)
-        counters["intra"].add(coded)
-        last: _Reference = unpack_frames(coded.packed, 1).clamp(), None
-        length = sequence.chunk_frames
-        for chunk in range(sequence.fields.shape[1]):
-            done = {0: last}
-            for number, picture in enumerate(coding_order(length)):
-                target = sequence.frame(chunk * length + picture.position)
-                at = (quality + depth_bonus(length, picture.depth)).clamp(1, 100)
-                references = [done[position][0] for position in picture.references]
-                previous = done[picture.guide][1]
-                context = picture_context(network.inter, target, references, sequence.fields[:, chunk, number], at)
-                coded = code_chunk(
-                    network.inter, pack_frames(target, 1), at, context, None if previous is None else previous.latents
-                )
-                counters["inter"].add(coded, None if previous is None else previous.z)
-                done[picture.position] = unpack_frames(coded.packed, 1).clamp(), coded
-            last = done[length]
+        for picture in code_sequence(network, sequence, quality):
+            name = "intra" if picture.context is None else "inter"
+            previous = None if picture.previous is None else picture.previous.coded.z
+            counters[name].add(picture.coded, previous)
     result = {}
     for name, counter in counters.items():
         result[f"tables.{name}.y"], result[f"tables.{name}.z"] = counter.tables()
     return result
-
-
-_Reference = tuple[Planes, Coded | None]
-"""A decoded frame, and how it was coded unless by the intra network."""
 
 
 @torch.no_grad()

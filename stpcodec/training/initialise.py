@@ -11,7 +11,7 @@ from torch import Tensor
 from stpcodec.latents.quantise import SCALE_COUNT, SCALE_LARGEST, SCALE_SMALLEST
 from stpcodec.model.chunk_io import pack_frames, predict
 from stpcodec.model.config import LUMA_AND_CHROMA
-from stpcodec.model.layers import QUALITY_POINTS
+from stpcodec.model.layers import point_qualities
 from stpcodec.model.network import GREY, ChunkNetwork, StpNetwork
 from stpcodec.model.prior import INDEX_PER_UNIT
 from stpcodec.model.rates import CHROMA_WEIGHT, LUMA_WEIGHT, quantiser_step
@@ -79,13 +79,16 @@ def _install(network: ChunkNetwork, covariance: Tensor, side: int) -> float:
         basis = torch.linalg.eigh(weighted)[1].flip(1)[:, : network.config.latents].T
     kept = (basis @ weighted * basis).sum(1).clamp(min=1e-9)
     network.linear.set_basis(basis.float(), weights.float())
-    quality = 1 + 99 * torch.arange(QUALITY_POINTS) / (QUALITY_POINTS - 1)
-    step = quantiser_step(quality)
-    log_gain = -torch.log(step)[:, None].expand(-1, network.config.latents)
+    log_gain = -torch.log(quantiser_step(point_qualities()))[:, None].expand(-1, network.config.latents)
     network.log_gain.points.copy_(log_gain)
     network.log_inverse_gain.points.copy_(-log_gain)
-    spread = torch.log(kept.sqrt()).float()[None] + log_gain
-    per_index = math.log(SCALE_LARGEST / SCALE_SMALLEST) / (SCALE_COUNT - 1)
-    index = ((spread - math.log(SCALE_SMALLEST)) / per_index).clamp(0, SCALE_COUNT - 1)
-    network.prior.index_quality.points.copy_(index / INDEX_PER_UNIT)
+    set_scales(network, torch.log(kept.sqrt()).float()[None] + log_gain)
     return float(kept.sum() / weighted.trace())
+
+
+def set_scales(network: ChunkNetwork, log_deviation: Tensor) -> None:
+    """What the prior says before it has learned anything: ln of the deviation of every latent, in steps,
+    ``[QUALITY_POINTS, latents]``."""
+    per_index = math.log(SCALE_LARGEST / SCALE_SMALLEST) / (SCALE_COUNT - 1)
+    index = ((log_deviation - math.log(SCALE_SMALLEST)) / per_index).clamp(0, SCALE_COUNT - 1)
+    network.prior.index_quality.points.copy_(index / INDEX_PER_UNIT)

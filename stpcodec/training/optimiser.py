@@ -7,6 +7,7 @@ every direction of a 1×1 convolution moves at the same speed; published gains a
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -108,6 +109,13 @@ class MuonAdam(torch.optim.Optimizer):
         torch._foreach_div_(roots, [(1 - 0.98**n) ** 0.5 for n in counts])
         torch._foreach_add_(roots, 1e-8)
         torch._foreach_addcdiv_(parameters, first, roots, [-rate / (1 - 0.9**n) for n in counts])
+
+
+def scheduled_rate(peak: float, last: float, warm_up: int, step: int, progress: float) -> float:
+    """Linear warm-up over so many steps, and a cosine over a progress of 0 to 1 that ends at `last` times the peak."""
+    warm = min(1.0, (step + 1) / warm_up)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    return peak * warm * (last + (1 - last) * cosine)
 
 
 def is_matrix(name: str, parameter: nn.Parameter) -> bool:

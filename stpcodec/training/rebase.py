@@ -7,7 +7,6 @@ analysis: several times as many patches a second as in whole training steps, whi
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,20 +15,19 @@ import torch
 from torch import Tensor
 
 from stpcodec.errors import ModelError
-from stpcodec.latents.gop import coding_order
-from stpcodec.latents.quantise import SCALE_COUNT, SCALE_LARGEST, SCALE_SMALLEST
-from stpcodec.model.chunk_io import pack_frames, unpack_frames
+from stpcodec.latents.chunk import PATCH
+from stpcodec.model.chunk_io import pack_frames
 from stpcodec.model.config import PATCH_AREA
-from stpcodec.model.layers import QUALITIES, QUALITY_POINTS
+from stpcodec.model.layers import QUALITIES, QUALITY_POINTS, point_qualities
 from stpcodec.model.network import ChunkNetwork, Context, StpNetwork
-from stpcodec.model.prior import INDEX_PER_UNIT
-from stpcodec.model.rates import INTRA_BONUS, LUMA_WEIGHT, depth_bonus, lagrange_lambda, quantiser_step
+from stpcodec.model.rates import INTRA_BONUS, LUMA_WEIGHT, lagrange_lambda, quantiser_step
 from stpcodec.training.bases import INTER_SIDE, INTRA_SIDE, block_transform
+from stpcodec.training.coding_loop import CodedPicture, code_sequence
 from stpcodec.training.dataset import ClipDataset, MixedLengths, PictureDataset
-from stpcodec.training.initialise import sample_weights
-from stpcodec.training.loss import code_chunk, code_latents
-from stpcodec.training.optimiser import MuonAdam
-from stpcodec.training.step import balance, picture_context
+from stpcodec.training.initialise import sample_weights, set_scales
+from stpcodec.training.loss import code_latents
+from stpcodec.training.optimiser import MuonAdam, scheduled_rate
+from stpcodec.training.step import balance
 
 FINEST = 0.92
 """Gain times the theory's step, at quality 100: where training of the first bases had gone."""
@@ -44,7 +42,7 @@ SPREAD = 6.0
 
 @dataclass(frozen=True)
 class Stored:
-    """Real latents in the new basis, as the analysis makes them: ``[N, 384, h, w]``, float16, before any gain.
+    """What an analysis made, before any gain: ``[N, 384, h, w]``, float16; weighted samples of patches, or in a basis.
 
     before: of the picture whose latents the prior looks at, zero where there is none; None: an intra network's.
     """
@@ -52,6 +50,15 @@ class Stored:
     latents: Tensor
     before: Tensor | None
     quality: Tensor
+
+    def turned(self, basis: Tensor) -> Stored:
+        """In an orthonormal basis ``[384, 384]``."""
+
+        def turn(samples: Tensor) -> Tensor:
+            turned = [torch.einsum("ij,njhw->nihw", basis, part.float()).half() for part in samples.split(256)]
+            return torch.cat(turned)
+
+        return Stored(turn(self.latents), None if self.before is None else turn(self.before), self.quality)
 
 
 def rebase(
@@ -64,6 +71,7 @@ def rebase(
     Raises ModelError for networks with fewer latents than a patch has values: grow them first (grow.py).
     """
     network.eval()
+    # Both before either changes: the inter network predicts from what the intra network codes.
     stored = {
         "intra": (_stored_intra(network.intra, pictures, batches, device), INTRA_SIDE),
         "inter": (_stored_inter(network, clips, batches, device), INTER_SIDE),
@@ -85,7 +93,9 @@ def change_basis(network: ChunkNetwork, basis: Tensor, coarsest: float) -> None:
     """
     config = network.config
     if config.latents != PATCH_AREA:
-        raise ModelError(f"a network of {config.latents} latents cannot be rebased: it takes {PATCH_AREA}")
+        raise ModelError(
+            f"a network of {config.latents} latents cannot be rebased: it takes {PATCH_AREA}, grow it first"
+        )
     basis = basis.double()
     weights = sample_weights(PATCH_AREA).to(basis.device)
     synthesis = network.linear.inverse_matrix.weight[:, :, 0, 0].double()
@@ -104,27 +114,10 @@ def change_basis(network: ChunkNetwork, basis: Tensor, coarsest: float) -> None:
         setattr(network, name, getattr(fresh, name))
     network.hyper_mean.zero_()
     network.hyper_log_scale.zero_()
-    quality = 1 + (QUALITIES - 1) * torch.arange(QUALITY_POINTS) / (QUALITY_POINTS - 1)
-    gain = torch.linspace(coarsest, FINEST, QUALITY_POINTS) / quantiser_step(quality)
+    gain = torch.linspace(coarsest, FINEST, QUALITY_POINTS) / quantiser_step(point_qualities())
     network.log_gain.points.copy_(torch.log(gain)[:, None].expand(-1, PATCH_AREA))
     kept = torch.linspace(*SHRINK, QUALITY_POINTS)
     network.log_inverse_gain.points.copy_(torch.log(kept / gain)[:, None].expand(-1, PATCH_AREA))
-
-
-@dataclass(frozen=True)
-class _Patches:
-    """What an analysis made, as weighted samples of patches ``[N, 384, h, w]``: in no basis yet."""
-
-    latents: Tensor
-    before: Tensor | None
-    quality: Tensor
-
-    def turned(self, basis: Tensor) -> Stored:
-        def turn(samples: Tensor) -> Tensor:
-            turned = [torch.einsum("ij,njhw->nihw", basis, part.float()).half() for part in samples.split(256)]
-            return torch.cat(turned)
-
-        return Stored(turn(self.latents), None if self.before is None else turn(self.before), self.quality)
 
 
 @torch.no_grad()
@@ -137,67 +130,50 @@ def _samples(network: ChunkNetwork, packed: Tensor, quality: Tensor, context: Co
 
 def _stored_intra(
     network: ChunkNetwork, pictures: PictureDataset, batches: int, device: torch.device
-) -> _Patches:
+) -> Stored:
     samples, qualities = [], []
     for _ in range(batches):
         quality = (1 + INTRA_BONUS + (QUALITIES - 1) * torch.rand(24, device=device)).clamp(max=QUALITIES)
         samples.append(_samples(network, pack_frames(pictures.pictures(24, device), 1), quality, None))
         qualities.append(quality)
-    return _Patches(torch.cat(samples), None, torch.cat(qualities))
+    return Stored(torch.cat(samples), None, torch.cat(qualities))
 
 
-@torch.no_grad()
 def _stored_inter(
     network: StpNetwork, clips: ClipDataset | MixedLengths, batches: int, device: torch.device
-) -> _Patches:
+) -> Stored:
     """Of the first chunk behind an intra frame, or of as many chunks of one frame, as the codec would code them."""
     samples, before, qualities = [], [], []
     for _ in range(batches):
         sequence = clips.sequences(8, 1, device)
-        quality = 1 + (QUALITIES - 1) * torch.rand(8, device=device)
-        first = code_chunk(
-            network.intra, pack_frames(sequence.frame(0), 1), (quality + INTRA_BONUS).clamp(max=QUALITIES), None, None
-        )
-        last = _Done(first.packed, None, None)
-        for index in range(sequence.fields.shape[1]):
-            done = {0: last}
-            for number, picture in enumerate(coding_order(sequence.chunk_frames)):
-                target = sequence.frame(index * sequence.chunk_frames + picture.position)
-                at = (quality + depth_bonus(sequence.chunk_frames, picture.depth)).clamp(1, QUALITIES)
-                references = [unpack_frames(done[position].packed, 1).clamp() for position in picture.references]
-                context = picture_context(network.inter, target, references, sequence.fields[:, index, number], at)
-                like = last if picture.future is None else done[picture.guide]
-                packed = pack_frames(target, 1)
-                coded = code_chunk(network.inter, packed, at, context, like.latents)
-                made = _samples(network.inter, packed, at, context)
-                samples.append(made)
-                before.append(torch.zeros_like(made) if like.samples is None else like.samples)
-                qualities.append(at)
-                done[picture.position] = _Done(coded.packed, coded.latents, made)
-            last = done[sequence.chunk_frames]
-    return _Patches(torch.cat(samples), torch.cat(before), torch.cat(qualities))
-
-
-@dataclass(frozen=True)
-class _Done:
-    packed: Tensor
-    latents: Tensor | None
-    samples: Tensor | None
+        made: dict[CodedPicture, Tensor] = {}
+        for picture in code_sequence(network, sequence, 1 + (QUALITIES - 1) * torch.rand(8, device=device)):
+            if picture.context is None:
+                continue
+            made[picture] = _samples(network.inter, picture.packed, picture.quality, picture.context)
+            samples.append(made[picture])
+            known = None if picture.previous is None else made[picture.previous]
+            before.append(torch.zeros_like(made[picture]) if known is None else known)
+            qualities.append(picture.quality)
+    return Stored(torch.cat(samples), torch.cat(before), torch.cat(qualities))
 
 
 def _learn_prior(
     network: ChunkNetwork, stored: Stored, minutes: float,
     say: Callable[[str], None], poll: Callable[[], None], name: str,
 ) -> None:  # fmt: skip
-    """Trains prior, hyper-analysis and what belongs to them; the transform stays as it is. 48 crops a step."""
+    """Trains prior, hyper-analysis and what belongs to them; the transform stays as it is. 48 crops a step.
+
+    Muon moves the prior's matrices here, which whole steps leave to Adam (optimiser.is_matrix goes by the names of a
+    whole model's): that is how it was measured, and Adam was not compared.
+    """
     _start_scales(network, stored)
     learning = [(key, p) for key, p in network.named_parameters() if key.startswith(("prior.", "hyper_"))]
     optimiser = MuonAdam(learning, RATE)
     begin, step = time.monotonic(), 0
     while (elapsed := (time.monotonic() - begin) / 60) < minutes:
         poll()
-        cosine = 0.5 * (1 + math.cos(math.pi * elapsed / minutes))
-        rate = RATE * min(1.0, (step + 1) / WARM_UP) * (LAST_RATE + (1 - LAST_RATE) * cosine)
+        rate = scheduled_rate(RATE, LAST_RATE, WARM_UP, step, elapsed / minutes)
         for group in optimiser.param_groups:
             group["lr"] = group["scale"] * rate
         loss = prior_loss(network, stored, torch.randint(0, len(stored.quality), (48,)))
@@ -218,8 +194,8 @@ def prior_loss(network: ChunkNetwork, stored: Stored, chosen: Tensor) -> Tensor:
     y = stored.latents[chosen].float() * gain
     before = None if stored.before is None else (stored.before[chosen].float() * gain).round()
     coded = code_latents(network, y, quality, before)
-    error = (coded.latents - y).square().sum((1, 2, 3)) / gain.square().mean((1, 2, 3))
-    pixels = 256 * y.shape[2] * y.shape[3]
+    error = ((coded.latents - y) / gain).square().sum((1, 2, 3))
+    pixels = PATCH * PATCH * y.shape[2] * y.shape[3]
     weight = lagrange_lambda(quality) * 255**2 * LUMA_WEIGHT / 8
     cost = (coded.y_bits + coded.z_bits + weight * error) / pixels
     return (cost * balance(quality)).mean()
@@ -229,12 +205,9 @@ def prior_loss(network: ChunkNetwork, stored: Stored, chosen: Tensor) -> Tensor:
 def _start_scales(network: ChunkNetwork, stored: Stored) -> None:
     """Scale indices of every latent and quality from the sizes of those stored near that quality."""
     power = torch.cat([part.float().square().mean((2, 3)) for part in stored.latents.split(256)])
-    per_index = math.log(SCALE_LARGEST / SCALE_SMALLEST) / (SCALE_COUNT - 1)
-    for number in range(QUALITY_POINTS):
-        at = 1 + (QUALITIES - 1) * number / (QUALITY_POINTS - 1)
+    deviations = []
+    for at in point_qualities().tolist():
         near = torch.exp(-(((stored.quality - at) / 12) ** 2))
-        deviation = ((power * near[:, None]).sum(0) / near.sum().clamp(min=1e-6)).clamp(min=1e-12).sqrt()
-        # Most places are quieter than the mean.
-        scale = torch.log(0.6 * deviation) + network.log_gain.points[number]
-        index = ((scale - math.log(SCALE_SMALLEST)) / per_index).clamp(0, SCALE_COUNT - 1)
-        network.prior.index_quality.points[number] = index / INDEX_PER_UNIT
+        deviations.append(((power * near[:, None]).sum(0) / near.sum().clamp(min=1e-6)).clamp(min=1e-12).sqrt())
+    # Most places are quieter than the mean.
+    set_scales(network, torch.log(0.6 * torch.stack(deviations)) + network.log_gain.points)

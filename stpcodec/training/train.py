@@ -27,6 +27,7 @@ from stpcodec.training.initialise import start_linear
 from stpcodec.training.jitter import jittered, jittered_pictures
 from stpcodec.training.model_card import CardFacts, write_card
 from stpcodec.training.motion_cache import LONGEST, ensure_motion
+from stpcodec.training.optimiser import scheduled_rate
 from stpcodec.training.random_state import random_state, restore_random_state
 from stpcodec.training.rebase import rebase
 from stpcodec.training.recipe import Recipe
@@ -304,10 +305,7 @@ def prepare_motion(clip: Path) -> None:
 
 
 def _rate(options: TrainOptions, step: int, progress: float) -> float:
-    """Linear warm-up, then a cosine over the minutes given."""
-    warm = min(1.0, (step + 1) / options.warmup_steps)
-    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-    return options.learning_rate * warm * (options.final_rate + (1 - options.final_rate) * cosine)
+    return scheduled_rate(options.learning_rate, options.final_rate, options.warmup_steps, step, progress)
 
 
 def _loop(state: Checkpoint, data: MixedLengths, pictures: PictureDataset, held_out, options, say, poll) -> None:  # type: ignore[no-untyped-def]

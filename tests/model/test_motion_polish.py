@@ -74,15 +74,15 @@ def test_it_is_cheaper_and_moves_the_finest_points_alone(seed: int, kind: str, m
         random = torch.Generator().manual_seed(seed)
         predicted = torch.randint(-2, 3, shape, generator=random, dtype=torch.int32)
         like = torch.randint(-6, 7, shape, generator=random, dtype=torch.int32)
-    before = unpolished(frame, reference, monkeypatch, like)
-    after = polish(frame, reference, before, predicted, like, BITS.numpy(), LAGRANGIAN)
+    before, looks_at = unpolished(frame, reference, monkeypatch, like), like_levels(like, HEIGHT, WIDTH)
+    after = polish(frame, reference, before, predicted, looks_at, BITS.numpy(), LAGRANGIAN)
     assert all(torch.equal(a, b) for a, b in zip(before[1:], after[1:], strict=True))
     assert not torch.equal(before[0], after[0])
     coded = hierarchy.coded(0, HEIGHT, WIDTH)
     assert torch.equal(before[0][..., ~coded], after[0][..., ~coded])
     costs = [cost(frame, reference, levels, predicted, like) for levels in (before, after)]
     assert costs[1] < 0.9 * costs[0]
-    again = polish(frame, reference, after, predicted, like, BITS.numpy(), LAGRANGIAN)
+    again = polish(frame, reference, after, predicted, looks_at, BITS.numpy(), LAGRANGIAN)
     assert cost(frame, reference, again, predicted, like) <= costs[1] * 1.0001
 
 

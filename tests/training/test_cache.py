@@ -86,13 +86,15 @@ def test_large_files_are_told_apart_by_their_ends(tmp_path: Path) -> None:
     assert paths[2] == paths[4]
 
 
-@pytest.mark.parametrize("kind", ["small", "text", "cut"])
+@pytest.mark.parametrize("kind", ["small", "text", "cut", "folder"])
 def test_what_cannot_be_used_is_left_out(tmp_path: Path, kind: str) -> None:
     source = tmp_path / "x.mp4"
     if kind == "small":
         write_clip(source, height=48, width=112)
     elif kind == "text":
         source.write_text("not a video")
+    elif kind == "folder":
+        source.mkdir()
     else:
         source.write_bytes(write_clip(tmp_path / "whole.mp4").read_bytes()[:100])
     assert ensure_cached(source, tmp_path / "cache") is None
