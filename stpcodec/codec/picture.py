@@ -25,7 +25,7 @@ from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.latents.regions import LINEAR, REGION, network_share, region_shape
 from stpcodec.model.picture_motion import PictureMotion
 from stpcodec.model.planes import Planes
-from stpcodec.model.rates import lagrange_lambda, squared_error_map
+from stpcodec.model.rates import lagrange_lambda, squared_error, squared_error_map
 from stpcodec.model.transform import Transform
 
 ABSENT = 0x80
@@ -262,5 +262,6 @@ def _region_errors(decoded: Planes, frames: Planes, weights: Tensor | None) -> T
 
 def _error(decoded: Planes, frames: Planes, weights: Tensor | None) -> float:
     """The error that training weighs, 8-bit samples squared, summed; by what it counts."""
-    errors = squared_error_map(decoded, frames, PATCH)
-    return float((errors if weights is None else errors * weights).sum())
+    if weights is not None:
+        return float((squared_error_map(decoded, frames, PATCH) * weights).sum())
+    return float(squared_error(decoded, frames).mean()) * frames.y.numel()

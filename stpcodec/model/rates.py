@@ -59,7 +59,7 @@ def quantiser_step(quality: Tensor) -> Tensor:
 
 def squared_error_map(decoded: Planes, original: Planes, block: int) -> Tensor:
     """As `squared_error`, but summed over blocks of `block`×`block` luma samples: ``[N, ⌈H/block⌉, ⌈W/block⌉]``."""
-    if decoded.y.device.type == "cpu" and not torch.is_grad_enabled():
+    if _compiles(decoded):
         return _compiled_error_map(decoded, original, block)
     total = torch.zeros((), device=decoded.y.device)
     for name, side, weight in (("y", block, LUMA_WEIGHT), *((c, block // 2, CHROMA_WEIGHT) for c in ("u", "v"))):
@@ -69,10 +69,14 @@ def squared_error_map(decoded: Planes, original: Planes, block: int) -> Tensor:
     return total * (255.0**2 / 8)
 
 
+def _compiles(frames: Planes) -> bool:
+    return frames.y.device.type == "cpu" and not torch.is_grad_enabled()
+
+
 def _compiled_error_map(decoded: Planes, original: Planes, block: int) -> Tensor:
     out = blocks_like(decoded.y.numpy(), block)
     for name, side, weight in (("y", block, LUMA_WEIGHT), *((c, block // 2, CHROMA_WEIGHT) for c in ("u", "v"))):
-        planes = (getattr(part, name).float().contiguous().numpy() for part in (decoded, original))
+        planes = (getattr(part, name).detach().float().contiguous().numpy() for part in (decoded, original))
         # An average over a block of samples, times the luma samples that it stands for.
         add_block_errors(*planes, side, np.float32(weight * (block / side) ** 2 * (255.0**2 / 8)), out)
     return torch.from_numpy(out)
@@ -80,6 +84,9 @@ def _compiled_error_map(decoded: Planes, original: Planes, block: int) -> Tensor
 
 def squared_error(decoded: Planes, original: Planes) -> Tensor:
     """Per frame ``[N]``: squared 8-bit error weighted 6:3:3 over y, u, v, in luma's units."""
+    if _compiles(decoded):
+        # By blocks, so that float32 sums stay short.
+        return _compiled_error_map(decoded, original, 16).sum((1, 2)) / (decoded.height * decoded.width)
     y = (decoded.y - original.y).square().mean((1, 2))
     u = (decoded.u - original.u).square().mean((1, 2))
     v = (decoded.v - original.v).square().mean((1, 2))
