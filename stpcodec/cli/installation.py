@@ -15,7 +15,7 @@ from stpcodec.model.folders import model_folders, models_in
 from stpcodec.model.zoo import list_models
 
 PACKAGES = (
-    "torch", "av", "numpy", "numba", "constriction", "zstandard", "xxhash", "safetensors", "msgpack", "typer", "rich",
+    "torch", "av", "numpy", "numba", "zstandard", "xxhash", "safetensors", "msgpack", "typer", "rich",
 )  # fmt: skip
 ENCODERS = ("libx264", "libx265", "libsvtav1", "ffv1")
 DECODERS = ("h264", "hevc", "vp9", "av1", "ffv1", "prores", "mpeg2video")

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stpcodec.codec.latent_kernels import add_symbols, coded_places
 from stpcodec.codec.quantiser import quantise
 from stpcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from stpcodec.entropy.tables import TableSet
-from stpcodec.latents.quantise import LARGEST_SYMBOL, SIXTEENTHS
+from stpcodec.latents.quantise import LARGEST_SYMBOL
 from stpcodec.model.transform import Transform
 
 CAUTION = 3.2
@@ -78,9 +79,9 @@ def walk_latents(
     flat = y.reshape(-1)
     for number in range(transform.prior.steps):
         index = run.step(number, y).reshape(-1)
-        at = np.flatnonzero(index)
         # Indices are below 64: eight bits sort eight times faster.
-        flat[at] += SIXTEENTHS * symbols_of(index[at], at, flat[at])
+        at, tables, means = coded_places(index, flat)
+        add_symbols(flat, at, symbols_of(tables, at, means))
     return torch.from_numpy(y)
 
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from stpcodec.codec.choice_kernels import IMPOSSIBLE, decode_choices, encode_choices
 from stpcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from stpcodec.entropy.tables import TableSet
 from stpcodec.errors import CorruptFile
-from stpcodec.latents.blend import CHOICES, walk_blend
-from stpcodec.latents.motion_field import (
-    MAX_VECTOR,
-    Hierarchy,
-    like_levels,
-    second_context,
-    to_residuals,
-    to_symbols,
-    walk,
-    zero_levels,
-)
+from stpcodec.latents.motion_field import MAX_VECTOR, Hierarchy, like_levels
+from stpcodec.latents.motion_points import fill_in, second_contexts, symbols, walk_points
 
 
 def encode_field(
@@ -26,14 +19,11 @@ def encode_field(
     like: Tensor | None, kind: int,
 ) -> None:  # fmt: skip
     """residuals as `motion_search.search` returns them, on any device; like, kind: see `decode_field`."""
-    levels = [level.cpu() for level in residuals]
-    looks_at = like_levels(None if like is None else like.cpu(), height, width)
-    for level, context, coded, other, _ in walk(levels, looks_at, height, width, kind):
-        residual, other = levels[level].permute(1, 0, 2, 3)[:, coded], other.permute(1, 0, 2, 3)[:, coded]
-        first, second = to_symbols(residual, other)
-        at = context[coded]
-        coder.encode(first.numpy(), tables, at.numpy())
-        coder.encode(second.numpy(), tables, second_context(at, first).numpy())
+    levels = [np.ascontiguousarray(level[0].cpu().numpy(), np.int32) for level in residuals]
+    for points in walk_points(levels, _looks_at(like, height, width), height, width, kind):
+        first, second = symbols(levels[points.level], points.other, points.positions)
+        coder.encode(first, tables, points.contexts)
+        coder.encode(second, tables, second_contexts(points.contexts, first))
 
 
 def decode_field(
@@ -43,18 +33,20 @@ def decode_field(
 
     like: what the contexts look at ``[2, rows, columns]``, None if nothing; kind: latents/motion_field.py.
     """
-    levels = zero_levels(Hierarchy.of(height, width), 1)
+    hierarchy = Hierarchy.of(height, width)
+    levels = [np.zeros((2, *hierarchy.shape(level)), np.int32) for level in range(hierarchy.top + 1)]
     field = levels[0]
-    for level, context, coded, other, predicted in walk(
-        levels, like_levels(like, height, width), height, width, kind
-    ):  # fmt: skip
-        at = context[coded]
-        first = torch.from_numpy(coder.decode(tables, at.numpy()))
-        second = torch.from_numpy(coder.decode(tables, second_context(at, first).numpy()))
-        other = other.permute(1, 0, 2, 3)[:, coded]
-        levels[level].permute(1, 0, 2, 3)[:, coded] = to_residuals(torch.stack((first, second)), other)
-        field = predicted + levels[level]
-    return in_range(field[0])
+    for points in walk_points(levels, _looks_at(like, height, width), height, width, kind):
+        first = coder.decode(tables, points.contexts)
+        second = coder.decode(tables, second_contexts(points.contexts, first))
+        fill_in(first, second, points.other, points.positions, levels[points.level])
+        field = points.predicted + levels[points.level]
+    return in_range(torch.from_numpy(field))
+
+
+def _looks_at(like: Tensor | None, height: int, width: int) -> list[np.ndarray] | None:
+    levels = like_levels(None if like is None else like.cpu(), height, width)
+    return None if levels is None else [np.ascontiguousarray(level[0].numpy(), np.int32) for level in levels]
 
 
 def in_range(field: Tensor) -> Tensor:
@@ -67,17 +59,13 @@ def in_range(field: Tensor) -> Tensor:
 
 def encode_choice(coder: SymbolEncoder, choice: Tensor, tables: TableSet) -> None:
     """choice int32 ``[h, w]`` on any device."""
-    choice = choice.cpu()
-    for part, context in walk_blend(choice):
-        coder.encode(choice[part].numpy() - 1, tables, context.numpy())
+    values = np.ascontiguousarray(choice.cpu().numpy(), np.int32)
+    coder.encode_by(encode_choices, tables, values, symbols=values.size)
 
 
 def decode_choice(coder: SymbolDecoder, tables: TableSet, height: int, width: int) -> Tensor:
     """int32 ``[height, width]``, in blocks. Raises CorruptFile on choices that do not exist."""
-    choice = torch.zeros(height, width, dtype=torch.int32)
-    for part, context in walk_blend(choice):
-        values = torch.from_numpy(coder.decode(tables, context.numpy())) + 1
-        if bool(((values < 0) | (values >= CHOICES)).any()):
-            raise CorruptFile("a block is predicted from a reference that does not exist; the file is damaged")
-        choice[part] = values
-    return choice
+    choice = np.zeros((height, width), np.int32)
+    if coder.decode_by(decode_choices, tables, choice, symbols=choice.size) == IMPOSSIBLE:
+        raise CorruptFile("a block is predicted from a reference that does not exist; the file is damaged")
+    return torch.from_numpy(choice)

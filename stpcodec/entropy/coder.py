@@ -1,4 +1,4 @@
-"""Range coding of integer arrays whose table index is known per symbol (constriction's range coder).
+"""Range coding of integer arrays whose table index is known per symbol.
 
 Symbols are sorted by table index (stable), so that each table codes one contiguous run at full speed. A value
 beyond its table's ±L is coded as the escape; its excess goes to a side stream of varints, in the order of
@@ -10,22 +10,37 @@ no bytes. The range coder cannot itself tell damage: callers check a hash.
 
 from __future__ import annotations
 
-import constriction
+from collections.abc import Callable
+
 import numpy as np
 
-from stpcodec.entropy.order import by_table
+from stpcodec.entropy.range_kernels import (
+    BAD_VALUE,
+    CUT,
+    DONE,
+    ENDLESS,
+    HELD,
+    INVALID,
+    LARGEST_VALUE,
+    TOO_LARGE,
+    VARINT_BYTES,
+    decode_symbols,
+    encode_symbols,
+    finish_words,
+    start_decoder,
+    start_encoder,
+)
 from stpcodec.entropy.tables import TableSet
 from stpcodec.errors import CorruptFile
-
-LARGEST_VALUE = 1 << 20
-_QUEUE = constriction.stream.queue
 
 
 class SymbolEncoder:
     """Collects calls of `encode`; `finish` returns the bytes."""
 
     def __init__(self) -> None:
-        self._coder = _QUEUE.RangeEncoder()
+        self._state = np.empty(4, np.uint64)
+        start_encoder(self._state)
+        self._words: list[np.ndarray] = []
         self._escapes = bytearray()
         self._used = False
 
@@ -34,26 +49,37 @@ class SymbolEncoder:
 
         Raises ValueError beyond ±LARGEST_VALUE, which no decoder would accept.
         """
-        values, index = values.reshape(-1).astype(np.int64), index.reshape(-1)
+        values, index = values.reshape(-1), index.reshape(-1)
         if not values.size:
             return
-        self._used = True
-        order, starts = by_table(index, tables.rows)
-        values = values[order]
-        symbols = np.where(np.abs(values) <= tables.largest, values + tables.largest, tables.escape)
-        for value in values[symbols == tables.escape].tolist():
-            if abs(value) > LARGEST_VALUE:
-                raise ValueError(f"the value {value} cannot be coded; at most ±{LARGEST_VALUE} can")
-            excess = abs(value) - tables.largest - 1
-            _append_varint(self._escapes, excess * 2 + (value < 0))
-        symbols = symbols.astype(np.int32)
-        for row, start, stop in _runs(starts):
-            self._coder.encode(symbols[start:stop], tables.model(row))
+        sizes = np.abs(values)
+        escaped = int(np.count_nonzero(sizes > tables.largest))
+        if escaped and sizes.max() > LARGEST_VALUE:
+            value = values[sizes.argmax()]
+            raise ValueError(f"the value {value} cannot be coded; at most ±{LARGEST_VALUE} can")
+        values = np.ascontiguousarray(values, np.int32)
+        self.encode_by(encode_symbols, tables, values, _plain(index), symbols=values.size, escaped=escaped)
+
+    def encode_by(
+        self, kernel: Callable[..., tuple[int, int]], tables: TableSet, *arrays: np.ndarray, symbols: int,
+        escaped: int = 0,
+    ) -> None:  # fmt: skip
+        """Codes by a kernel that takes what `encode_symbols` takes, with other arrays for values and index.
+
+        symbols, escaped: how many there will be at most.
+        """
+        self._used = self._used or symbols > 0
+        words = np.empty(symbols + int(self._state[HELD]), np.uint32)
+        escapes = np.empty(VARINT_BYTES * escaped, np.uint8)
+        written, excess = kernel(self._state, tables.cumulative, *arrays, words, escapes)
+        self._words.append(words[:written].copy())
+        self._escapes += escapes[:excess].tobytes()
 
     def finish(self) -> bytes:
         if not self._used:
             return b""
-        words = self._coder.get_compressed()
+        last = np.empty(int(self._state[HELD]) + 2, np.uint32)
+        words = np.concatenate((*self._words, last[: finish_words(self._state, last)]))
         head = bytearray()
         _append_varint(head, len(words))
         return bytes(head) + words.astype("<u4").tobytes() + bytes(self._escapes)
@@ -70,43 +96,51 @@ class SymbolDecoder:
             raise CorruptFile(
                 f"entropy-coded stream of {len(data)} bytes announces {count} words; it is cut or damaged"
             )
-        self._coder = _QUEUE.RangeDecoder(np.frombuffer(data[position:end], dtype="<u4").astype(np.uint32))
-        self._position = end
+        self._words = np.frombuffer(data[position:end], dtype="<u4").astype(np.uint32)
+        self._escapes = np.frombuffer(data[end:], dtype=np.uint8)
+        self._state = np.empty(5, np.uint64)
+        start_decoder(self._words, self._state)
 
     def decode(self, tables: TableSet, index: np.ndarray) -> np.ndarray:
         """int32 array of index's shape."""
-        flat = index.reshape(-1)
-        if not flat.size:
-            return np.zeros(index.shape, dtype=np.int32)
+        values = np.empty(index.size, np.int32)
+        self.decode_by(decode_symbols, tables, _plain(index.reshape(-1)), values, symbols=index.size)
+        return values.reshape(index.shape)
+
+    def decode_by(self, kernel: Callable[..., int], tables: TableSet, *arrays: np.ndarray, symbols: int) -> int:
+        """Decodes so many symbols by a kernel that takes what `decode_symbols` takes, with other arrays for index and
+        values. Returns what the kernel did, if it is none of what that one may say but DONE."""
+        if not symbols:
+            return DONE
         if not self._data:
             raise CorruptFile(
-                f"entropy-coded stream is empty but {flat.size} symbols are expected; the file is damaged"
+                f"entropy-coded stream is empty but {symbols} symbols are expected; the file is damaged"
             )
-        order, starts = by_table(flat, tables.rows)
-        symbols = np.empty(flat.size, dtype=np.int32)
-        try:
-            for row, start, stop in _runs(starts):
-                symbols[start:stop] = self._coder.decode(tables.model(row), stop - start)
-        except (ValueError, AssertionError) as error:
-            raise CorruptFile(f"entropy-coded stream cannot be decoded ({error}); the file is damaged") from error
-        values = symbols - tables.largest
-        for position in np.flatnonzero(symbols == tables.escape).tolist():
-            code, self._position = _read_varint(self._data, self._position)
-            size = (code >> 1) + tables.largest + 1
-            if size > LARGEST_VALUE:
-                raise CorruptFile(
-                    f"entropy-coded stream holds the value {size}, allowed is {LARGEST_VALUE}; the file is damaged"
-                )
-            values[position] = -size if code & 1 else size
-        result = np.empty_like(values)
-        result[order] = values
-        return result.reshape(index.shape)
+        outcome = kernel(self._words, self._escapes, self._state, tables.cumulative, *arrays)
+        self._check(outcome)
+        return outcome
+
+    def _check(self, outcome: int) -> None:
+        if outcome == INVALID:
+            raise CorruptFile("entropy-coded stream cannot be decoded (no symbol fits); the file is damaged")
+        if outcome == CUT:
+            raise CorruptFile(_CUT_NUMBER)
+        if outcome == ENDLESS:
+            raise CorruptFile(_ENDLESS_NUMBER)
+        if outcome == TOO_LARGE:
+            raise CorruptFile(
+                f"entropy-coded stream holds the value {int(self._state[BAD_VALUE])}, allowed is {LARGEST_VALUE}; "
+                f"the file is damaged"
+            )
 
 
-def _runs(starts: np.ndarray) -> list[tuple[int, int, int]]:
-    """(table, start, stop) of each run."""
-    used = np.flatnonzero(starts[1:] > starts[:-1])
-    return list(zip(used.tolist(), starts[used].tolist(), starts[used + 1].tolist(), strict=True))
+_CUT_NUMBER = "entropy-coded stream ends within a number; the file is damaged"
+_ENDLESS_NUMBER = "entropy-coded stream holds a number of more than 35 bits; the file is damaged"
+
+
+def _plain(index: np.ndarray) -> np.ndarray:
+    """Of one of two types, for which the kernels are compiled: bytes, or 32 bits."""
+    return np.ascontiguousarray(index, np.uint8 if index.dtype == np.uint8 else np.int32)
 
 
 def _append_varint(out: bytearray, value: int) -> None:
@@ -121,10 +155,10 @@ def _read_varint(data: bytes, position: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 35, 7):
         if position >= len(data):
-            raise CorruptFile("entropy-coded stream ends within a number; the file is damaged")
+            raise CorruptFile(_CUT_NUMBER)
         byte = data[position]
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, position
-    raise CorruptFile("entropy-coded stream holds a number of more than 35 bits; the file is damaged")
+    raise CorruptFile(_ENDLESS_NUMBER)

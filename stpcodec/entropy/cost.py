@@ -26,8 +26,8 @@ def symbol_bits(values: np.ndarray, tables: TableSet, index: np.ndarray) -> np.n
 
 
 def _probabilities(tables: TableSet) -> np.ndarray:
-    """float64 of the counts' shape: of 2**24 parts constriction first gives one to every symbol, so that all can be
-    coded, and then shares out the rest. That is much to a symbol that was counted once."""
+    """float64 of the counts' shape: of 2**24 parts every symbol has one, so that all can be coded, and the rest
+    is shared out. That is much to a symbol that was counted once."""
     counts = tables.counts.astype(np.float64)
     share = counts / counts.sum(1, keepdims=True)
     return (1 + share * (_PARTS - counts.shape[1])) / _PARTS

@@ -2,7 +2,7 @@
 
 A table row holds counts of the symbols -L..L and of the escape. Rows of one `TableSet` share L.
 Counts are integers below 2**24, so the float64 division that makes probabilities of them is exact to the last
-bit on every IEEE machine, and constriction's own quantisation after it is integer arithmetic.
+bit on every IEEE machine, and so is the quantisation after it.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-import constriction
 import numpy as np
 
 from stpcodec.errors import ModelError
 
 LARGEST_COUNT = 1 << 24
-Categorical = constriction.stream.model.Categorical
+WHOLE = 1 << 24
+"""Parts that the symbols of a table share."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +42,18 @@ class TableSet:
             raise ModelError(f"probability tables hold counts {counts.min()}..{counts.max()}, allowed are 1..2**24 - 1")
 
     @cached_property
-    def _models(self) -> list[Any]:
-        return [None] * self.rows
+    def cumulative(self) -> np.ndarray:
+        """uint32 ``[rows, 2·L + 3]``: of 2**24 parts those before each symbol, and all of them.
 
-    def model(self, row: int) -> Any:
-        """constriction's model of a row, made when first asked for: a short file needs few of them."""
-        if self._models[row] is None:
-            counts = self.counts[row].astype(np.float64)
-            self._models[row] = Categorical(counts / counts.sum(), perfect=False, lazy=False)
-        return self._models[row]
+        Every symbol has one part, the others are shared out by the counts, the sum before each symbol rounded down: in
+        float64, which is rounded alike everywhere, in constriction's order of operations (`Categorical`, not perfect).
+        """
+        counts = self.counts.astype(np.float64)
+        symbols = counts.shape[1]
+        sums = np.cumsum(counts / counts.sum(1, keepdims=True), axis=1)
+        parts = np.floor(sums[:, :-1] * ((WHOLE - symbols) / sums[:, -1:])) + np.arange(1, symbols)
+        edges = np.zeros((self.rows, 1)), parts, np.full((self.rows, 1), WHOLE)
+        return np.concatenate(edges, axis=1).astype(np.uint32)
 
     @property
     def rows(self) -> int:

@@ -15,6 +15,7 @@ TEAR = 8
 """Quarter samples: where two neighbouring vectors differ by more in a component, there is an edge between them."""
 
 exact = compiled()
+inlined = compiled(inline="always")
 
 
 @exact
@@ -32,31 +33,22 @@ def upsample_pair(parents):  # type: ignore[no-untyped-def]
                     second[n, part, 2 * y, 2 * x] = parents[n, part, y, x]
         for y in range(height - 1):
             for x in range(width):
-                _between(first[n], second[n], 2 * y, 2 * x, 2 * y + 2, 2 * x, 2 * y + 1, 2 * x)
+                _between(first, second, n, 2 * y, 2 * x, 2 * y + 2, 2 * x, 2 * y + 1, 2 * x)
         for y in range(2 * height - 1):
             for x in range(width - 1):
-                _between(first[n], second[n], y, 2 * x, y, 2 * x + 2, y, 2 * x + 1)
+                _between(first, second, n, y, 2 * x, y, 2 * x + 2, y, 2 * x + 1)
     return first, second
 
 
-@exact
-def _between(first, second, y0, x0, y1, x1, y, x):  # type: ignore[no-untyped-def]
+@inlined
+def _between(first, second, n, y0, x0, y1, x1, y, x):  # type: ignore[no-untyped-def]
     """The point at (y, x) between those at (y0, x0) and (y1, x1), in either."""
-    torn = _differ(first, y0, x0, y1, x1)
-    for part in range(2):
-        a, b = first[part, y0, x0], first[part, y1, x1]
-        first[part, y, x] = a if torn else (a + b + 1) >> 1
-    torn = _differ(second, y0, x0, y1, x1)
-    for part in range(2):
-        a, b = second[part, y0, x0], second[part, y1, x1]
-        second[part, y, x] = b if torn else (a + b + 1) >> 1
-
-
-@exact
-def _differ(field, y0, x0, y1, x1):  # type: ignore[no-untyped-def]
-    return (
-        abs(field[0, y0, x0] - field[0, y1, x1]) > TEAR or abs(field[1, y0, x0] - field[1, y1, x1]) > TEAR
-    )
+    a, b, c, d = first[n, 0, y0, x0], first[n, 0, y1, x1], first[n, 1, y0, x0], first[n, 1, y1, x1]
+    torn = abs(a - b) > TEAR or abs(c - d) > TEAR
+    first[n, 0, y, x], first[n, 1, y, x] = (a if torn else (a + b + 1) >> 1), (c if torn else (c + d + 1) >> 1)
+    a, b, c, d = second[n, 0, y0, x0], second[n, 0, y1, x1], second[n, 1, y0, x0], second[n, 1, y1, x1]
+    torn = abs(a - b) > TEAR or abs(c - d) > TEAR
+    second[n, 0, y, x], second[n, 1, y, x] = (b if torn else (a + b + 1) >> 1), (d if torn else (c + d + 1) >> 1)
 
 
 @exact

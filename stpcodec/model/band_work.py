@@ -16,6 +16,7 @@ from torch import Tensor
 from stpcodec.model.bands import Band
 from stpcodec.model.chunk_io import blend, pack_frames, predict, unpack_frames, warped_pair
 from stpcodec.model.compiled_frames import packed, predicted, predicted_pair, unpack_into
+from stpcodec.model.compiled_hyper import CompiledHyper
 from stpcodec.model.compiled_network import CompiledNetwork
 from stpcodec.model.network import GREY, ChunkNetwork, Context
 from stpcodec.model.planes import Planes
@@ -32,6 +33,10 @@ class BandWork(Protocol):
 
     def analyse(self, frame: Planes, quality: int, context: Context | None, band: Band) -> Tensor:
         """Real latents ``[1, latents, rows, columns]`` in steps."""
+        ...
+
+    def hyper(self, y: Tensor) -> Tensor:
+        """Real latents of a whole picture to real hyper-latents, see ChunkNetwork.hyper_analyse."""
         ...
 
     def syntheses(
@@ -78,6 +83,10 @@ class TorchWork:
         with self._autocast():
             return self._network.analyse(values, self._level(quality), context)[:, :, band.inner(1)]
 
+    def hyper(self, y: Tensor) -> Tensor:
+        # Outside autocast: a float analysis, but its rounding must not depend on more than it has to.
+        return self._network.hyper_analyse(y)
+
     def syntheses(
         self, y: Tensor, quality: int, context: Context | None, band: Band, frames: Sequence[Planes]
     ) -> None:  # fmt: skip
@@ -98,11 +107,13 @@ class TorchWork:
 
 
 class CompiledWork:
-    """On the CPU, in float32, one frame at a time. Its contexts hold features position by position, within
-    `CompiledNetwork.features_margin`, and `network` of the band's own rows."""
+    """On the CPU, in float32 but for the analysis, one frame at a time. Its contexts hold features position by
+    position, within `CompiledNetwork.features_margin`, and `network` of the band's own rows. analysis_dtype: see there.
+    """
 
-    def __init__(self, network: ChunkNetwork) -> None:
-        self._network = CompiledNetwork(network)
+    def __init__(self, network: ChunkNetwork, analysis_dtype: torch.dtype = torch.float32) -> None:
+        self._network = CompiledNetwork(network, analysis_dtype)
+        self._hyper = CompiledHyper(network, analysis_dtype)
 
     def context(
         self, references: Sequence[Planes], field: Tensor, choice: Tensor | None, warped: tuple[Tensor, Tensor] | None,
@@ -135,6 +146,10 @@ class CompiledWork:
         with torch.autocast("cpu", enabled=False):
             y = self._network.analyse(_positions(residual), quality, features, size, band.margin(2))
         return y.view(1, band.stop - band.start, size[1] // 2, -1).permute(0, 3, 1, 2)
+
+    def hyper(self, y: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return self._hyper(y)
 
     def syntheses(
         self, y: Tensor, quality: int, context: Context | None, band: Band, frames: Sequence[Planes]

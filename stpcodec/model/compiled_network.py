@@ -1,8 +1,9 @@
-"""The transforms' networks on the CPU in float32, for inference: matrix products over positions, little around them.
+"""The transforms' networks on the CPU, for inference: matrix products over positions, little around them.
 
 The same functions as network.ChunkNetwork, whose weights they take: activations lie position by position ``[h·w, C]``,
 biases behind residual blocks are added once a stage, and 2×2 positions are joined and parted in an order that moves
-whole lines of channels. Rows of a band's halo are computed as far as something inside depends on them.
+whole lines of channels. Rows of a band's halo are computed as far as something inside depends on them. All in float32;
+the analysis' network may be in another type (precision.py), between a packed frame and latents in float32.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from stpcodec.model.config import LUMA_AND_CHROMA
 from stpcodec.model.layers import Block, QualityTable
 from stpcodec.model.network import GREY, ChunkNetwork
+from stpcodec.model.sparse_kernels import add_product
 
 Size = tuple[int, int]
 Margin = tuple[int, int]
@@ -26,33 +28,37 @@ NONE: Margin = (0, 0)
 
 class CompiledNetwork:
     """One band at a time. size: (h, w) at 1/8 resolution with the margin, all even; packed frames are ``[h·w, 96]``,
-    latents ``[h/2·w/2, latents]``. What comes back is without the margin, but for features."""
+    latents ``[h/2·w/2, latents]``. What comes back is without the margin, but for features.
 
-    def __init__(self, network: ChunkNetwork) -> None:
+    analysis_dtype: of the analysis' network.
+    """
+
+    def __init__(self, network: ChunkNetwork, analysis_dtype: torch.dtype = torch.float32) -> None:
+        kind = self._analysis_dtype = analysis_dtype
         self._inter, self._width, self._wide = network.inter, network.config.width, network.config.wide
-        self._linear = _joined(_matrix(network.linear.forward_matrix), LUMA_AND_CHROMA)
-        self._inverse = _joined(_matrix(network.linear.inverse_matrix).T, LUMA_AND_CHROMA).T.contiguous()
+        self._linear = joined(matrix_of(network.linear.forward_matrix), LUMA_AND_CHROMA)
+        self._inverse = joined(matrix_of(network.linear.inverse_matrix).T, LUMA_AND_CHROMA).T.contiguous()
         if network.inter:
-            weight, bias = _matrix(network.context_enter), _bias(network.context_enter)
+            weight, bias = matrix_of(network.context_enter), bias_of(network.context_enter)
             own, beside = weight[:LUMA_AND_CHROMA].contiguous(), weight[LUMA_AND_CHROMA:].contiguous()
             self._context = own, beside, bias - GREY * weight.sum(0)
             self._context_both = own + beside
-            self._context_between = _matrix(network.context_between)
+            self._context_between = matrix_of(network.context_between)
             self._context_blocks = _Blocks(network.context_blocks)
-        self._analysis_enter = _matrix(network.analysis_enter), _bias(network.analysis_enter)
-        self._analysis_blocks = _Blocks(network.analysis_blocks)
+        self._analysis_enter = matrix_of(network.analysis_enter).to(kind), bias_of(network.analysis_enter).to(kind)
+        self._analysis_blocks = _Blocks(network.analysis_blocks, kind)
         down = network.analysis_down
-        self._analysis_down = _joined(_matrix(down), self._width), _bias(down)
-        self._analysis_wide = _Blocks(network.analysis_wide)
-        self._analysis_leave = _matrix(network.analysis_leave), _bias(network.analysis_leave)
-        self._synthesis_enter = _matrix(network.synthesis_enter), _bias(network.synthesis_enter)
+        self._analysis_down = joined(matrix_of(down), self._width).to(kind), bias_of(down).to(kind)
+        self._analysis_wide = _Blocks(network.analysis_wide, kind)
+        self._analysis_leave = matrix_of(network.analysis_leave).to(kind), bias_of(network.analysis_leave).to(kind)
+        self._synthesis_enter = matrix_of(network.synthesis_enter), bias_of(network.synthesis_enter)
         self._synthesis_wide = _Blocks(network.synthesis_wide)
         up = network.synthesis_up
         self._synthesis_up = (
-            _joined(_matrix(up).T, self._width).T.contiguous(), _joined(_bias(up)[:, None], self._width)[:, 0],
+            joined(matrix_of(up).T, self._width).T.contiguous(), joined(bias_of(up)[:, None], self._width)[:, 0],
         )  # fmt: skip
         self._synthesis_blocks = _Blocks(network.synthesis_blocks)
-        self._synthesis_leave = _matrix(network.synthesis_leave), _bias(network.synthesis_leave)
+        self._synthesis_leave = matrix_of(network.synthesis_leave), bias_of(network.synthesis_leave)
         tables = ("analysis_quality", "synthesis_quality", "log_gain", "log_inverse_gain")
         self._tables: dict[str, QualityTable] = {name: getattr(network, name) for name in tables}
         self._of_quality = lru_cache(maxsize=400)(self._vector)
@@ -78,7 +84,7 @@ class CompiledNetwork:
         known = margin if features is None else self.features_margin(margin)
         weight, bias = self._analysis_enter
         seen, seen_size = _cut(residual, size, margin, known)
-        x = torch.addmm(bias, seen, weight)
+        x = torch.addmm(bias, seen.to(self._analysis_dtype), weight)
         if features is not None:
             x += features
         x *= self._of_quality("analysis_quality", quality)
@@ -86,11 +92,11 @@ class CompiledNetwork:
         even = (left[0] // 2 * 2, left[1] // 2 * 2)
         x, seen_size = _cut(x, seen_size, left, even)
         weight, bias = self._analysis_down
-        x = torch.addmm(bias, _join(x, seen_size), weight)
+        x = torch.addmm(bias, join(x, seen_size), weight)
         x, wide_size, left = self._analysis_wide(x, _halved(seen_size), _halved(even))
         weight, bias = self._analysis_leave
-        y = torch.addmm(bias, _cut(x, wide_size, left, NONE)[0], weight)
-        y.addmm_(_join(*_cut(residual, size, margin, NONE)), self._linear)
+        y = torch.addmm(bias, _cut(x, wide_size, left, NONE)[0], weight).float()
+        y.addmm_(join(*_cut(residual, size, margin, NONE)), self._linear)
         return y.mul_(self._of_quality("log_gain", quality))
 
     def syntheses(
@@ -101,7 +107,7 @@ class CompiledNetwork:
         the linear path alone; share ``[·, 1]``: of the network where it does not count everywhere, without margin."""
         y = y * self._of_quality("log_inverse_gain", quality)
         own, own_size = _cut(y, _halved(size), _halved(margin), NONE)
-        plain = _part(own @ self._inverse, (2 * own_size[0], 2 * own_size[1]))
+        plain = _part(_of_latents(own, self._inverse, None), (2 * own_size[0], 2 * own_size[1]))
         if prediction is None:
             plain += GREY
         else:
@@ -109,7 +115,7 @@ class CompiledNetwork:
             if features is None:
                 return plain, None
         weight, bias = self._synthesis_enter
-        x, wide_size, left = self._synthesis_wide(torch.addmm(bias, y, weight), _halved(size), _halved(margin))
+        x, wide_size, left = self._synthesis_wide(_of_latents(y, weight, bias), _halved(size), _halved(margin))
         weight, bias = self._synthesis_up
         x, left, size = torch.addmm(bias, x, weight), (2 * left[0], 2 * left[1]), (2 * wide_size[0], 2 * wide_size[1])
         x = _part(x, size)
@@ -134,24 +140,26 @@ class CompiledNetwork:
 
 
 class _Blocks:
-    """layers.blocks: their residual biases are kept apart and added behind the last block."""
+    """layers.blocks: their residual biases are kept apart and added behind the last block. dtype: of what goes through
+    them."""
 
-    def __init__(self, blocks: Sequence[nn.Module] | nn.Sequential) -> None:
-        self._parts = []
+    def __init__(self, blocks: Sequence[nn.Module] | nn.Sequential, dtype: torch.dtype = torch.float32) -> None:
+        self._parts: list[tuple[Tensor, ...]] = []
         total: Tensor | None = None
         for block in blocks:
             assert isinstance(block, Block)
-            enter, expand = _matrix(block.enter), _matrix(block.expand)
+            enter, expand = matrix_of(block.enter), matrix_of(block.expand)
             total = torch.zeros(enter.shape[0]) if total is None else total
-            enter_bias = _bias(block.enter) + total @ enter
-            total = total + _bias(block.leave)
-            expand_bias = _bias(block.expand) + total @ expand
-            total = total + _bias(block.reduce)
-            self._parts.append((
-                enter, enter_bias, block.depthwise.weight.detach().float(), _bias(block.depthwise),
-                _matrix(block.leave), expand, expand_bias, _matrix(block.reduce),
-            ))  # fmt: skip
-        self._total = total
+            enter_bias = bias_of(block.enter) + total @ enter
+            total = total + bias_of(block.leave)
+            expand_bias = bias_of(block.expand) + total @ expand
+            total = total + bias_of(block.reduce)
+            parts = (
+                enter, enter_bias, block.depthwise.weight.detach().float(), bias_of(block.depthwise),
+                matrix_of(block.leave), expand, expand_bias, matrix_of(block.reduce),
+            )  # fmt: skip
+            self._parts.append(tuple(part.to(dtype) for part in parts))
+        self._total = None if total is None else total.to(dtype)
 
     def left(self, margin: Margin) -> Margin:
         """Of a margin: every block sees one row, which is no longer right behind it."""
@@ -173,22 +181,31 @@ class _Blocks:
         return (x if self._total is None else x.add_(self._total)), size, margin
 
 
-def _matrix(conv: nn.Conv2d) -> Tensor:
+def _of_latents(y: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """``y @ weight + bias`` of latents, most of which are zero in an inter frame."""
+    shape = y.shape[0], weight.shape[1]
+    out = torch.zeros(shape) if bias is None else bias.expand(shape).clone(memory_format=torch.contiguous_format)
+    if add_product(y.numpy(), weight.numpy(), out.numpy()):
+        return out
+    return out.addmm_(y, weight)
+
+
+def matrix_of(conv: nn.Conv2d) -> Tensor:
     """Of a 1×1 convolution: ``x @ matrix``, ``[inputs, outputs]``."""
     return conv.weight.detach().float()[:, :, 0, 0].T.contiguous()
 
 
-def _bias(conv: nn.Conv2d) -> Tensor:
+def bias_of(conv: nn.Conv2d) -> Tensor:
     assert conv.bias is not None
     return conv.bias.detach().float().clone()
 
 
-def _joined(matrix: Tensor, channels: int) -> Tensor:
+def joined(matrix: Tensor, channels: int) -> Tensor:
     """Rows in the order of pixel_unshuffle (channel, then place in the 2×2 positions) to that of `_join`."""
     return matrix.view(channels, 4, -1).transpose(0, 1).reshape(4 * channels, -1)
 
 
-def _join(x: Tensor, size: Size) -> Tensor:
+def join(x: Tensor, size: Size) -> Tensor:
     """2×2 positions become one: ``[h·w, C]`` to ``[h/2·w/2, 4·C]``, place by place."""
     height, width = size
     x = x.view(height // 2, 2, width // 2, 2, -1).transpose(1, 2)

@@ -15,6 +15,7 @@ from stpcodec.latents.motion_kernels import TEAR
 
 CHROMA = SPACING // 2
 LUMA_VALUES, CHROMA_VALUES = SPACING * SPACING, CHROMA * CHROMA
+U_FIRST, V_FIRST = LUMA_VALUES, LUMA_VALUES + CHROMA_VALUES
 TAPS = 4
 CUBIC = -0.75
 """The parameter of the cubic convolution (Keys 1981), as torch's grid_sample has it."""
@@ -32,10 +33,12 @@ def warp_packed(y, u, v, field, first, out):  # type: ignore[no-untyped-def]
     """
     flow = np.empty((2, SPACING, SPACING), np.float32)
     halved = np.empty((2, CHROMA, CHROMA), np.float32)
+    lines = np.empty((SPACING + TAPS - 1, SPACING), np.float32)
     for line in range(out.shape[0]):
         row = first + line
+        top, chroma_top = row * SPACING, row * CHROMA
         for column in range(out.shape[1]):
-            target = out[line, column]
+            left, chroma_left = column * SPACING, column * CHROMA
             uniform = _cell_flow(field, row, column, flow)
             for i in range(CHROMA):
                 for j in range(CHROMA):
@@ -44,15 +47,13 @@ def warp_packed(y, u, v, field, first, out):  # type: ignore[no-untyped-def]
                         lower = flow[part, 2 * i + 1, 2 * j] + flow[part, 2 * i + 1, 2 * j + 1]
                         halved[part, i, j] = (upper + lower) * float32(0.125)
             if uniform:
-                dy, dx = flow[0, 0, 0], flow[1, 0, 0]
-                _shifted(y, row * SPACING, column * SPACING, dy, dx, SPACING, target[:LUMA_VALUES])
-                dy, dx = halved[0, 0, 0], halved[1, 0, 0]
-                _shifted(u, row * CHROMA, column * CHROMA, dy, dx, CHROMA, target[LUMA_VALUES:])
-                _shifted(v, row * CHROMA, column * CHROMA, dy, dx, CHROMA, target[LUMA_VALUES + CHROMA_VALUES :])
+                _shifted(y, top, left, flow, SPACING, lines, out, line, column, 0)
+                _shifted(u, chroma_top, chroma_left, halved, CHROMA, lines, out, line, column, U_FIRST)
+                _shifted(v, chroma_top, chroma_left, halved, CHROMA, lines, out, line, column, V_FIRST)
             else:
-                _warped(y, row * SPACING, column * SPACING, flow, SPACING, target[:LUMA_VALUES])
-                _warped(u, row * CHROMA, column * CHROMA, halved, CHROMA, target[LUMA_VALUES:])
-                _warped(v, row * CHROMA, column * CHROMA, halved, CHROMA, target[LUMA_VALUES + CHROMA_VALUES :])
+                _warped(y, top, left, flow, SPACING, out, line, column, 0)
+                _warped(u, chroma_top, chroma_left, halved, CHROMA, out, line, column, U_FIRST)
+                _warped(v, chroma_top, chroma_left, halved, CHROMA, out, line, column, V_FIRST)
 
 
 @kernel
@@ -82,76 +83,108 @@ def _cell_flow(field, row, column, flow):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _weight(distance):  # type: ignore[no-untyped-def]
-    """Of a sample at this distance (0 to 2)."""
+def _near(distance):  # type: ignore[no-untyped-def]
+    """Weight of a sample at this distance, 0 to 1."""
     a = float32(CUBIC)
-    near = ((a + float32(2)) * distance - (a + float32(3))) * distance * distance + float32(1)
-    far = ((a * distance - float32(5) * a) * distance + float32(8) * a) * distance - float32(4) * a
-    return near if distance <= float32(1) else far
+    return ((a + float32(2)) * distance - (a + float32(3))) * distance * distance + float32(1)
 
 
+@inlined
+def _far(distance):  # type: ignore[no-untyped-def]
+    """The same, 1 to 2."""
+    a = float32(CUBIC)
+    return ((a * distance - float32(5) * a) * distance + float32(8) * a) * distance - float32(4) * a
+
+
+@inlined
+def _weights(fraction):  # type: ignore[no-untyped-def]
+    """Of the four samples around a place that is so far behind the second."""
+    rest = float32(1) - fraction
+    return _far(fraction + float32(1)), _near(fraction), _near(rest), _far(rest + float32(1))
+
+
+@inlined
+def _line_sum(plane, row, at, w0, w1, w2, w3):  # type: ignore[no-untyped-def]
+    """Of four samples in a row."""
+    left = w0 * plane[row, at] + w1 * plane[row, at + uintp(1)]
+    return left + (w2 * plane[row, at + uintp(2)] + w3 * plane[row, at + uintp(3)])
+
+
+# Rows are indexed, never taken out, and work space comes from the caller: every array that is made, a view too, is
+# counted, and for a block of 4×4 that takes longer than its samples.
 @kernel
-def _shifted(plane, top, left, dy, dx, size, out):  # type: ignore[no-untyped-def]
-    """A block moved by one vector: rows first, then columns."""
+def _shifted(plane, top, left, flow, size, lines, out, line, column, first):  # type: ignore[no-untyped-def]
+    """A block moved by one vector, into out[line, column] from value `first` on: rows first, then columns."""
     height, width = plane.shape
-    whole_y, whole_x = int(np.floor(dy)), int(np.floor(dx))
-    down, across = dy - float32(whole_y), dx - float32(whole_x)
-    lines = np.empty((SPACING + TAPS - 1, SPACING), np.float32)
-    start_y, start_x = top + whole_y - 1, left + whole_x - 1
+    dy, dx = flow[0, 0, 0], flow[1, 0, 0]
+    floor_y, floor_x = np.floor(dy), np.floor(dx)
+    start_y, start_x = top + int(floor_y) - 1, left + int(floor_x) - 1
+    one, two, three = uintp(1), uintp(2), uintp(3)
+    across, down, begin = uintp(column), uintp(line), uintp(first)
     inside = start_x >= 0 and start_x + size + TAPS - 1 <= width
-    w0, w1 = _weight(across + float32(1)), _weight(across)
-    w2, w3 = _weight(float32(1) - across), _weight(float32(2) - across)
+    if dy == floor_y and dx == floor_x and inside and start_y >= 0 and start_y + size < height:
+        # By whole samples, as what stands still is: the filter would leave them as they are.
+        for i in range(size):
+            row, at = uintp(start_y + 1 + i), uintp(start_x + 1)
+            for j in range(size):
+                out[down, across, begin + uintp(i * size + j)] = plane[row, at + uintp(j)]
+        return
+    w0, w1, w2, w3 = _weights(dx - floor_x)
     for i in range(size + TAPS - 1):
-        line = plane[min(max(start_y + i, 0), height - 1)]
+        row = uintp(min(max(start_y + i, 0), height - 1))
         if inside:
             for j in range(size):
-                at = uintp(start_x + j)
-                lines[i, j] = w0 * line[at] + w1 * line[at + 1] + w2 * line[at + 2] + w3 * line[at + 3]
+                lines[uintp(i), uintp(j)] = _line_sum(plane, row, uintp(start_x) + uintp(j), w0, w1, w2, w3)
         else:
             for j in range(size):
-                total = float32(0)
-                for tap in range(TAPS):
-                    weight = w0 if tap == 0 else w1 if tap == 1 else w2 if tap == 2 else w3
-                    total += weight * line[min(max(start_x + j + tap, 0), width - 1)]
-                lines[i, j] = total
-    w0, w1 = _weight(down + float32(1)), _weight(down)
-    w2, w3 = _weight(float32(1) - down), _weight(float32(2) - down)
+                lines[uintp(i), uintp(j)] = _clipped_sum(plane, row, start_x + j, w0, w1, w2, w3)
+    w0, w1, w2, w3 = _weights(dy - floor_y)
     for i in range(size):
+        at = uintp(i)
         for j in range(size):
-            out[i * size + j] = w0 * lines[i, j] + w1 * lines[i + 1, j] + w2 * lines[i + 2, j] + w3 * lines[i + 3, j]
+            beside = uintp(j)
+            upper = w0 * lines[at, beside] + w1 * lines[at + one, beside]
+            lower = w2 * lines[at + two, beside] + w3 * lines[at + three, beside]
+            out[down, across, begin + uintp(i * size) + beside] = upper + lower
+
+
+@inlined
+def _clipped_sum(plane, row, start, w0, w1, w2, w3):  # type: ignore[no-untyped-def]
+    """`_line_sum`, the border repeated."""
+    last = plane.shape[1] - 1
+    a, b = plane[row, uintp(min(max(start, 0), last))], plane[row, uintp(min(max(start + 1, 0), last))]
+    c, d = plane[row, uintp(min(max(start + 2, 0), last))], plane[row, uintp(min(max(start + 3, 0), last))]
+    return (w0 * a + w1 * b) + (w2 * c + w3 * d)
 
 
 @kernel
-def _warped(plane, top, left, flow, size, out):  # type: ignore[no-untyped-def]
+def _warped(plane, top, left, flow, size, out, line, column, first):  # type: ignore[no-untyped-def]
     """A block of which every sample has a vector of its own, flow ``[2, size, size]``."""
     height, width = plane.shape
-    wy, wx = np.empty(TAPS, np.float32), np.empty(TAPS, np.float32)
+    one, two, three = uintp(1), uintp(2), uintp(3)
+    across, down, begin = uintp(column), uintp(line), uintp(first)
     for i in range(size):
         for j in range(size):
-            y, x = float32(top + i) + flow[0, i, j], float32(left + j) + flow[1, i, j]
+            y, x = float32(top + i) + flow[0, uintp(i), uintp(j)], float32(left + j) + flow[1, uintp(i), uintp(j)]
             floor_y, floor_x = np.floor(y), np.floor(x)
-            down, across = y - floor_y, x - floor_x
-            wy[0], wy[1] = _weight(down + float32(1)), _weight(down)
-            wy[2], wy[3] = _weight(float32(1) - down), _weight(float32(2) - down)
-            wx[0], wx[1] = _weight(across + float32(1)), _weight(across)
-            wx[2], wx[3] = _weight(float32(1) - across), _weight(float32(2) - across)
+            v0, v1, v2, v3 = _weights(y - floor_y)
+            w0, w1, w2, w3 = _weights(x - floor_x)
             start_y, start_x = int(floor_y) - 1, int(floor_x) - 1
-            total = float32(0)
             if start_y >= 0 and start_x >= 0 and start_y + TAPS <= height and start_x + TAPS <= width:
-                for tap in range(TAPS):
-                    line = plane[start_y + tap]
-                    at = uintp(start_x)
-                    total += wy[tap] * (
-                        wx[0] * line[at] + wx[1] * line[at + 1] + wx[2] * line[at + 2] + wx[3] * line[at + 3]
-                    )
+                row, at = uintp(start_y), uintp(start_x)
+                upper = v0 * _line_sum(plane, row, at, w0, w1, w2, w3)
+                upper += v1 * _line_sum(plane, row + one, at, w0, w1, w2, w3)
+                lower = v2 * _line_sum(plane, row + two, at, w0, w1, w2, w3)
+                lower += v3 * _line_sum(plane, row + three, at, w0, w1, w2, w3)
             else:
-                for tap in range(TAPS):
-                    line = plane[min(max(start_y + tap, 0), height - 1)]
-                    part = float32(0)
-                    for beside in range(TAPS):
-                        part += wx[beside] * line[min(max(start_x + beside, 0), width - 1)]
-                    total += wy[tap] * part
-            out[i * size + j] = total
+                last = height - 1
+                row, below = uintp(min(max(start_y, 0), last)), uintp(min(max(start_y + 1, 0), last))
+                upper = v0 * _clipped_sum(plane, row, start_x, w0, w1, w2, w3)
+                upper += v1 * _clipped_sum(plane, below, start_x, w0, w1, w2, w3)
+                row, below = uintp(min(max(start_y + 2, 0), last)), uintp(min(max(start_y + 3, 0), last))
+                lower = v2 * _clipped_sum(plane, row, start_x, w0, w1, w2, w3)
+                lower += v3 * _clipped_sum(plane, below, start_x, w0, w1, w2, w3)
+            out[down, across, begin + uintp(i * size + j)] = upper + lower
 
 
 @kernel

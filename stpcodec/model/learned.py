@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,9 @@ from stpcodec.model.band_work import BandWork, CompiledWork, TorchWork
 from stpcodec.model.bands import Band, cut, halo_rows
 from stpcodec.model.network import ChunkNetwork, Context
 from stpcodec.model.planes import Planes, empty_frame
-from stpcodec.model.prior_run import CompiledPrior, CompiledRun, StepwiseRun
+from stpcodec.model.precision import analysis_dtype
+from stpcodec.model.prior_int8 import Int8Prior, eight_bit_products
+from stpcodec.model.prior_run import CompiledPrior, CompiledRun, LaidOutPrior, StepwiseRun
 from stpcodec.model.rates import sample_weight
 from stpcodec.model.side_by_side import side_by_side
 from stpcodec.model.transform import PriorRun
@@ -51,9 +54,13 @@ class LearnedTransform:
         self.y_tables, self.z_tables = y_tables, z_tables
         self.device = network.log_gain.points.device
         compiled = self.device.type == "cpu" and dtype == torch.float32
-        self._work: BandWork = CompiledWork(network) if compiled else TorchWork(network, dtype, self.device)
+        self._work: BandWork = TorchWork(network, dtype, self.device)
+        if compiled:
+            self._work = CompiledWork(network, analysis_dtype())
         self._halo = halo_rows(network.config)
-        self._compiled = CompiledPrior(network.prior) if self.device.type == "cpu" else None
+        self._compiled: LaidOutPrior[Any] | None = None
+        if self.device.type == "cpu":
+            self._compiled = Int8Prior(network.prior) if eight_bit_products() else CompiledPrior(network.prior)
 
     def run_prior(self, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int]) -> PriorRun:
         if self._compiled is None:
@@ -96,11 +103,10 @@ class LearnedTransform:
         y = torch.cat(
             side_by_side([partial(self._work.analyse, frames, quality, known, band) for band, known in parts]), 2
         )
-        # Outside autocast: a float analysis, but its rounding must not depend on more than it has to.
         return y, self.hyper(y)
 
     def hyper(self, y: Tensor) -> Tensor:
-        return self.network.hyper_analyse(y).round().clamp(-LARGEST_HYPER, LARGEST_HYPER)
+        return self._work.hyper(y).round().clamp(-LARGEST_HYPER, LARGEST_HYPER)
 
     def synthesise(self, y: Tensor, quality: int, context: Contexts | None) -> Planes:
         return self._syntheses(y, quality, context, 1)[0]

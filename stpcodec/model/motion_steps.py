@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from numba import float32
+from numba import float32, int32, uintp
 
 from stpcodec.latents.motion_field import MAX_VECTOR, SPACING, UNITS_PER_SAMPLE
 from stpcodec.latents.motion_kernels import TEAR
@@ -66,7 +66,8 @@ def warp_cells(reference, field, first, last, out):  # type: ignore[no-untyped-d
                 flow_line(field, row, column, inner, torn, flow)
                 for along in range(SPACING):
                     x = column * SPACING + along
-                    out[y, x] = sample(reference, y + flow[0, along], x + flow[1, along])
+                    vector_y, vector_x = flow[0, along], flow[1, along]
+                    out[uintp(y), uintp(x)] = sample(reference, float32(y) + vector_y, float32(x) + vector_x)
 
 
 @kernel
@@ -151,26 +152,30 @@ def _mean(plane, row, column, rows, columns):  # type: ignore[no-untyped-def]
 @inlined
 def is_torn(field, row, column):  # type: ignore[no-untyped-def]
     """Whether the corners of a cell disagree by more than TEAR."""
+    # Indices without sign here and below: others are looked at for counting from the end.
+    up, left, one = uintp(row), uintp(column), uintp(1)
     torn = False
     for part in range(2):
-        a, b = field[part, row, column], field[part, row, column + 1]
-        c, d = field[part, row + 1, column], field[part, row + 1, column + 1]
-        torn = torn or max(max(a, b), max(c, d)) - min(min(a, b), min(c, d)) > TEAR_SAMPLES
+        a, b = field[part, up, left], field[part, up, left + one]
+        c, d = field[part, up + one, left], field[part, up + one, left + one]
+        torn = torn or max(max(a, b), max(c, d)) - min(min(a, b), min(c, d)) > float32(TEAR_SAMPLES)
     return torn
 
 
 @inlined
 def flow_line(field, row, column, inner, torn, flow):  # type: ignore[no-untyped-def]
     """Vectors of line `inner` of a cell into flow ``[2, SPACING]``."""
+    up, beside, one = uintp(row), uintp(column), uintp(1)
     down = float32((inner + 0.5) / SPACING)
     for part in range(2):
+        a, b = field[part, up, beside], field[part, up, beside + one]
+        c, d = field[part, up + one, beside], field[part, up + one, beside + one]
         if torn:
-            near = row + (1 if inner >= SPACING // 2 else 0)
+            left, right = (c, d) if inner >= SPACING // 2 else (a, b)
             for along in range(SPACING):
-                flow[part, along] = field[part, near, column + (1 if along >= SPACING // 2 else 0)]
+                flow[part, along] = right if along >= SPACING // 2 else left
         else:
-            left = field[part, row, column] * (float32(1) - down) + field[part, row + 1, column] * down
-            right = field[part, row, column + 1] * (float32(1) - down) + field[part, row + 1, column + 1] * down
+            left, right = a * (float32(1) - down) + c * down, b * (float32(1) - down) + d * down
             for along in range(SPACING):
                 flow[part, along] = left + (right - left) * float32((along + 0.5) / SPACING)
 
@@ -179,11 +184,12 @@ def flow_line(field, row, column, inner, torn, flow):  # type: ignore[no-untyped
 def sample(plane, y, x):  # type: ignore[no-untyped-def]
     """Bilinear, the border repeated."""
     height, width = plane.shape
-    y = min(max(y, float32(0)), float32(height - 1))
-    x = min(max(x, float32(0)), float32(width - 1))
-    top, left = int(y), int(x)
+    y = min(max(float32(y), float32(0)), float32(height - 1))
+    x = min(max(float32(x), float32(0)), float32(width - 1))
+    top, left = int32(y), int32(x)
     down, across = y - float32(top), x - float32(left)
-    bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
-    upper = plane[top, left] + (plane[top, right] - plane[top, left]) * across
-    lower = plane[bottom, left] + (plane[bottom, right] - plane[bottom, left]) * across
+    upper_row, lower_row = uintp(top), uintp(min(top + int32(1), int32(height - 1)))
+    near, far = uintp(left), uintp(min(left + int32(1), int32(width - 1)))
+    upper = plane[upper_row, near] + (plane[upper_row, far] - plane[upper_row, near]) * across
+    lower = plane[lower_row, near] + (plane[lower_row, far] - plane[lower_row, near]) * across
     return upper + (lower - upper) * down

@@ -17,7 +17,7 @@ from numba import float32, int32, uintp
 from stpcodec.compiled import compiled
 
 COARSE_WINDOW, FINE_WINDOW = 24, 16
-"""Sides of the compared windows. Others are not known to `errors`, `offer` and `improve`."""
+"""Sides of the compared windows, multiples of 4·ROW_STEP. Others are not known to `errors`, `offer` and `improve`."""
 ROW_STEP = 2
 """Windows are compared on every second row."""
 ROUGHEST = 16
@@ -30,12 +30,15 @@ inlined = compiled(fastmath=True, inline="always")
 @kernel
 def errors(frame, reference, reach, spacing, window, vectors):  # type: ignore[no-untyped-def]
     """Mean absolute differences float32 ``[rows, columns]``."""
+    own, other = frame.reshape(-1), reference.reshape(-1)
+    width, other_width = frame.shape[1], reference.shape[1]
     _, rows, columns = vectors.shape
     error = np.empty((rows, columns), np.float32)
     for row in range(rows):
         for column in range(columns):
             dy, dx = vectors[0, row, column], vectors[1, row, column]
-            error[row, column] = _error(frame, reference, reach, row * spacing, column * spacing, dy, dx, window)
+            y, x = row * spacing, column * spacing
+            error[row, column] = _error(own, other, width, other_width, reach, y, x, dy, dx, window)
     return error
 
 
@@ -43,6 +46,8 @@ def errors(frame, reference, reach, spacing, window, vectors):  # type: ignore[n
 def offer(frame, reference, reach, spacing, window, chosen, error, candidate, flat, roughness):  # type: ignore[no-untyped-def]
     """Takes the candidate into `chosen` (and `error`) wherever it is better, its distance to what was chosen counted
     in, or (flat) that to no motion."""
+    own, other = frame.reshape(-1), reference.reshape(-1)
+    width, other_width = frame.shape[1], reference.shape[1]
     _, rows, columns = chosen.shape
     for row in range(rows):
         for column in range(columns):
@@ -52,7 +57,7 @@ def offer(frame, reference, reach, spacing, window, chosen, error, candidate, fl
                 continue
             around_y, around_x = (int32(0), int32(0)) if flat else (old_y, old_x)
             most = error[row, column] + roughness * _departure(old_y, old_x, around_y, around_x)
-            found = _error(frame, reference, reach, row * spacing, column * spacing, new_y, new_x, window)
+            found = _error(own, other, width, other_width, reach, row * spacing, column * spacing, new_y, new_x, window)
             if found + roughness * _departure(new_y, new_x, around_y, around_x) < most:
                 chosen[0, row, column], chosen[1, row, column], error[row, column] = new_y, new_x, found
 
@@ -61,6 +66,8 @@ def offer(frame, reference, reach, spacing, window, chosen, error, candidate, fl
 def improve(frame, reference, reach, spacing, window, vectors, around, sizes, roughness):  # type: ignore[no-untyped-def]
     """Tries `around` at every point, the vectors of its neighbours, then steps of the given sizes; the distance to
     `around` counts."""
+    own, other = frame.reshape(-1), reference.reshape(-1)
+    width, other_width = frame.shape[1], reference.shape[1]
     _, rows, columns = vectors.shape
     tries = np.empty((5 + 4 * len(sizes), 2), np.int32)
     neighbours = ((-1, 0), (0, -1), (1, 0), (0, 1))
@@ -69,7 +76,7 @@ def improve(frame, reference, reach, spacing, window, vectors, around, sizes, ro
             y, x = row * spacing, column * spacing
             middle_y, middle_x = around[0, row, column], around[1, row, column]
             best_y, best_x = vectors[0, row, column], vectors[1, row, column]
-            cost = _error(frame, reference, reach, y, x, best_y, best_x, window)
+            cost = _error(own, other, width, other_width, reach, y, x, best_y, best_x, window)
             cost += roughness * _departure(best_y, best_x, middle_y, middle_x)
             # Row by row: what the upper and the left neighbour found comes along at once.
             tries[0, 0], tries[0, 1] = middle_y, middle_x
@@ -85,7 +92,7 @@ def improve(frame, reference, reach, spacing, window, vectors, around, sizes, ro
                     try_x = min(max(best_x + size * neighbours[way][1], -reach), reach)
                 if try_y == best_y and try_x == best_x:
                     continue
-                found = _error(frame, reference, reach, y, x, try_y, try_x, window)
+                found = _error(own, other, width, other_width, reach, y, x, try_y, try_x, window)
                 found += roughness * _departure(try_y, try_x, middle_y, middle_x)
                 if found < cost:
                     best_y, best_x, cost = int32(try_y), int32(try_x), found
@@ -147,25 +154,36 @@ def median(field):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _error(frame, reference, reach, y, x, dy, dx, window):  # type: ignore[no-untyped-def]
-    """Of the window whose upper left sample is (y, x)."""
-    width, other_width = frame.shape[1], reference.shape[1]
+def _error(own, other, width, other_width, reach, y, x, dy, dx, window):  # type: ignore[no-untyped-def]
+    """Of the window whose upper left sample is (y, x); planes flattened: to do that here would take as long as the
+    sum, for the references that have to be counted."""
     at, there = y * width + x, (y + reach + dy) * other_width + x + reach + dx
-    own, other = frame.reshape(-1), reference.reshape(-1)
+    down, across = 4 * ROW_STEP * width, 4 * ROW_STEP * other_width
     if window == FINE_WINDOW:
-        return _difference(own, other, width, other_width, at, there, FINE_WINDOW)
-    return _difference(own, other, width, other_width, at, there, COARSE_WINDOW)
+        total = _four_rows(own, other, width, other_width, at, there, FINE_WINDOW)
+        total += _four_rows(own, other, width, other_width, at + down, there + across, FINE_WINDOW)
+        return total * float32(ROW_STEP / FINE_WINDOW**2)
+    total = _four_rows(own, other, width, other_width, at, there, COARSE_WINDOW)
+    total += _four_rows(own, other, width, other_width, at + down, there + across, COARSE_WINDOW)
+    total += _four_rows(own, other, width, other_width, at + 2 * down, there + 2 * across, COARSE_WINDOW)
+    return total * float32(ROW_STEP / COARSE_WINDOW**2)
 
 
-@inlined
-def _difference(frame, reference, width, other_width, at, there, size):  # type: ignore[no-untyped-def]
+@kernel
+def _four_rows(frame, reference, width, other_width, at, there, size):  # type: ignore[no-untyped-def]
+    """Written out for the compiler, which sums columns side by side then, in a tenth of the time of two loops."""
+    # Unsigned: a signed index would be looked at for counting from the end.
+    down, across = uintp(ROW_STEP * width), uintp(ROW_STEP * other_width)
+    i0, j0 = uintp(at), uintp(there)
+    i1, j1 = i0 + down, j0 + across
+    i2, j2 = i1 + down, j1 + across
+    i3, j3 = i2 + down, j2 + across
     total = float32(0)
-    for row in range(0, size, ROW_STEP):
-        for column in range(size):
-            # Unsigned: a signed index would be looked at for counting from the end.
-            i, j = uintp(at + row * width + column), uintp(there + row * other_width + column)
-            total += abs(frame[i] - reference[j])
-    return total * float32(ROW_STEP / (size * size))
+    for column in range(size):
+        c = uintp(column)
+        upper = abs(frame[i0 + c] - reference[j0 + c]) + abs(frame[i1 + c] - reference[j1 + c])
+        total += upper + (abs(frame[i2 + c] - reference[j2 + c]) + abs(frame[i3 + c] - reference[j3 + c]))
+    return total
 
 
 @inlined

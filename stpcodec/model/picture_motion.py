@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stpcodec.latents.blend import BOTH, CHOICES
+from stpcodec.latents.blend import BLOCK, BOTH, CHOICES
 from stpcodec.latents.gop import Picture, predicted_future
 from stpcodec.latents.motion_field import ANCHOR, FUTURE, PAST, reconstruct
 from stpcodec.model.chunk_io import pack_frames, warped_pair
 from stpcodec.model.compiled_frames import predicted_pair
+from stpcodec.model.error_kernels import blend_errors
 from stpcodec.model.motion_search import search
 from stpcodec.model.motion_tables import MotionTables
 from stpcodec.model.planes import Planes
@@ -96,14 +98,24 @@ def choose_blend(frames: Planes, pair: tuple[Tensor, Tensor], lagrangian: float)
 
     lagrangian: squared error (of samples in [0, 1]) per bit.
     """
-    target = pack_frames(frames, 1)[:, :64]
-    past, future = (part[:, :64] - target for part in pair)
-    # In the order of the choices; four positions of 1/8 resolution make a block.
-    errors = (((past + future) / 2).square().sum(1), past.square().sum(1), future.square().sum(1))
-    error = 4 * F.avg_pool2d(torch.stack(errors, 1), 2).transpose(0, 1)
+    error = _blend_errors(frames, pair)
     # First as if all around said BOTH, then knowing what they would say.
     cost = error.clone()
     cost[BOTH + 1 :] += 2 * CHOICE_BITS * lagrangian
     first = cost.argmin(0)
     votes = torch.stack([F.avg_pool2d(F.pad((first == c).float(), (1, 1, 1, 1)), 3, 1) for c in range(CHOICES)])
     return (error + 2 * CHOICE_BITS * lagrangian * (1 - votes)).argmin(0).int()
+
+
+def _blend_errors(frames: Planes, pair: tuple[Tensor, Tensor]) -> Tensor:
+    """Per choice, in their order, the luma errors of blocks: ``[CHOICES, B, H/16, W/16]``."""
+    if frames.y.device.type == "cpu" and len(frames) == 1:
+        out = np.zeros((CHOICES, frames.height // BLOCK, frames.width // BLOCK), np.float32)
+        packed = (np.ascontiguousarray(part[0].permute(1, 2, 0).numpy()) for part in pair)
+        blend_errors(*packed, frames.y[0].contiguous().numpy(), out)
+        return torch.from_numpy(out)[:, None]
+    target = pack_frames(frames, 1)[:, :64]
+    past, future = (part[:, :64] - target for part in pair)
+    errors = (((past + future) / 2).square().sum(1), past.square().sum(1), future.square().sum(1))
+    # Four positions of 1/8 resolution make a block.
+    return 4 * F.avg_pool2d(torch.stack(errors, 1), 2).transpose(0, 1)

@@ -7,6 +7,7 @@ that a step codes; anything else runs as it was written. Both give the same inte
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ from stpcodec.model.prior_kernels import activate_in_place, add_and_activate, co
 from stpcodec.model.transform import Prior
 
 assert INDEX_PER_UNIT / SIXTEENTHS == 0.5, "take_head halves"
+
+Features = TypeVar("Features")
 
 
 class StepwiseRun:
@@ -91,7 +94,7 @@ class _Block:
 
 
 class CompiledPrior:
-    """A frozen IntegerPrior on the CPU, laid out for `CompiledRun`."""
+    """A `LaidOutPrior` in float32; prior_int8.py has another, for processors with 8-bit products."""
 
     def __init__(self, prior: IntegerPrior) -> None:
         assert prior.frozen is not None
@@ -120,10 +123,10 @@ class CompiledPrior:
         hyper, height, width = z.shape
         x = (z.clamp(-7, 7) * SIXTEENTHS).float().view(hyper, -1).T.contiguous()
         x = self._mix_64(self._from_hyper.activated(x), (height, width))
-        x = _doubled(self._up_32.activated(x), height, width).flatten(0, 1)
+        x = doubled(self._up_32.activated(x), height, width).flatten(0, 1)
         height, width = 2 * height, 2 * width
         x = self._mix_32(x, (height, width))
-        x = _doubled(self._up_16.activated(x), height, width)[: size[0], : size[1]].flatten(0, 1)
+        x = doubled(self._up_16.activated(x), height, width)[: size[0], : size[1]].flatten(0, 1)
         if self._previous:
             x = F.pad(x, (0, self._latents))
             if previous is not None:
@@ -146,7 +149,7 @@ class CompiledPrior:
         x = self._mix[number](self._enter[number].activated(x), size)
         index = np.zeros(flat.shape, np.uint8)
         offsets = self._index_quality[quality - 1]
-        for group, positions in enumerate(_positions(number, self._steps, *size)):
+        for group, positions in enumerate(step_positions(number, self._steps, *size)):
             if len(positions) and group < self._latents:
                 weight, bias = self._heads[number][group]
                 head = torch.addmm(bias, x[positions], weight).numpy()
@@ -156,11 +159,20 @@ class CompiledPrior:
         return index.reshape(y.shape)
 
 
-class CompiledRun:
+class LaidOutPrior(Protocol[Features]):
+    """A frozen IntegerPrior on the CPU, laid out for `CompiledRun`."""
+
+    def begin(self, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int]) -> Features: ...
+    def step(
+        self, number: int, features: Features, y: np.ndarray, quality: int, size: tuple[int, int]
+    ) -> np.ndarray: ...
+
+
+class CompiledRun(Generic[Features]):
     """As `StepwiseRun`, and the same integers."""
 
     def __init__(
-        self, prior: CompiledPrior, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int]
+        self, prior: LaidOutPrior[Features], z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int]
     ) -> None:
         self._prior, self._quality, self._size = prior, quality, size
         # A caller's own mixed precision would round the prior's sums to eight bits.
@@ -172,14 +184,14 @@ class CompiledRun:
             return self._prior.step(number, self._features, y, self._quality, self._size)
 
 
-def _doubled(x: Tensor, height: int, width: int) -> Tensor:
+def doubled(x: Tensor, height: int, width: int) -> Tensor:
     """Pixel shuffle: ``[h·w, 4·channels]`` to ``[2h, 2w, channels]``."""
     channels = x.shape[1] // 4
     return x.view(height, width, channels, 2, 2).permute(0, 3, 1, 4, 2).reshape(2 * height, 2 * width, channels)
 
 
 @lru_cache(maxsize=64)
-def _positions(number: int, steps: int, height: int, width: int) -> tuple[Tensor, ...]:
+def step_positions(number: int, steps: int, height: int, width: int) -> tuple[Tensor, ...]:
     """Per group of channels the positions, counted row by row, that step `number` codes."""
     step = coding_groups(steps, height, width)
     return tuple((step[group] == number).flatten().nonzero()[:, 0] for group in range(steps))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stpcodec.model.error_kernels import add_block_errors, blocks_like
 from stpcodec.model.planes import Planes
 
 LAMBDA_SMALLEST, LAMBDA_LARGEST = 0.002, 0.4
@@ -57,6 +59,8 @@ def quantiser_step(quality: Tensor) -> Tensor:
 
 def squared_error_map(decoded: Planes, original: Planes, block: int) -> Tensor:
     """As `squared_error`, but summed over blocks of `block`×`block` luma samples: ``[N, ⌈H/block⌉, ⌈W/block⌉]``."""
+    if _compiles(decoded):
+        return _compiled_error_map(decoded, original, block)
     total = torch.zeros((), device=decoded.y.device)
     for name, side, weight in (("y", block, LUMA_WEIGHT), *((c, block // 2, CHROMA_WEIGHT) for c in ("u", "v"))):
         error = (getattr(decoded, name) - getattr(original, name)).square()
@@ -65,8 +69,24 @@ def squared_error_map(decoded: Planes, original: Planes, block: int) -> Tensor:
     return total * (255.0**2 / 8)
 
 
+def _compiles(frames: Planes) -> bool:
+    return frames.y.device.type == "cpu" and not torch.is_grad_enabled()
+
+
+def _compiled_error_map(decoded: Planes, original: Planes, block: int) -> Tensor:
+    out = blocks_like(decoded.y.numpy(), block)
+    for name, side, weight in (("y", block, LUMA_WEIGHT), *((c, block // 2, CHROMA_WEIGHT) for c in ("u", "v"))):
+        planes = (getattr(part, name).detach().float().contiguous().numpy() for part in (decoded, original))
+        # An average over a block of samples, times the luma samples that it stands for.
+        add_block_errors(*planes, side, np.float32(weight * (block / side) ** 2 * (255.0**2 / 8)), out)
+    return torch.from_numpy(out)
+
+
 def squared_error(decoded: Planes, original: Planes) -> Tensor:
     """Per frame ``[N]``: squared 8-bit error weighted 6:3:3 over y, u, v, in luma's units."""
+    if _compiles(decoded):
+        # By blocks, so that float32 sums stay short.
+        return _compiled_error_map(decoded, original, 16).sum((1, 2)) / (decoded.height * decoded.width)
     y = (decoded.y - original.y).square().mean((1, 2))
     u = (decoded.u - original.u).square().mean((1, 2))
     v = (decoded.v - original.v).square().mean((1, 2))

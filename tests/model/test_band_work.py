@@ -72,3 +72,21 @@ def test_compiled_and_torch_agree(kind: str, band: Band) -> None:
         assert one.shape == other.shape
         # Samples come from positions that are rounded differently: a vector of 300 quarter samples by some 1e-5.
         torch.testing.assert_close(one, other, atol=2e-3, rtol=1e-4)
+
+
+def test_an_analysis_in_bfloat16_chooses_nearly_the_same_latents() -> None:
+    """Its linear path stays in float32: what the network adds is off by a few thousandths of itself."""
+    part = load_model("stp-s", device=CPU).inter
+    assert isinstance(part, LearnedTransform)
+    frame, past = planes(HEIGHT, WIDTH, 0), planes(HEIGHT, WIDTH, 1)
+    field = torch.zeros(1, 2, HEIGHT // 8 + 1, WIDTH // 8 + 1).int()
+    found = []
+    with torch.inference_mode():
+        for dtype in (torch.float32, torch.bfloat16):
+            work = CompiledWork(part.network, dtype)
+            context = work.context((past,), field, None, None, None, BANDS[0], network=True)
+            found.append(work.analyse(frame, 50, context, BANDS[0]))
+    one, other = found
+    assert other.dtype == torch.float32
+    assert 0 < float((one - other).abs().max()) < 0.01 * float(one.abs().max())
+    assert float((one.round() != other.round()).float().mean()) < 0.03

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.model.prior import IntegerPrior
+from stpcodec.model.prior_int8 import Int8Prior, eight_bit_products
 from stpcodec.model.prior_run import CompiledPrior, CompiledRun, StepwiseRun
 from stpcodec.model.transform import PriorRun
 from tests.model.test_prior import frozen, make_prior
@@ -44,10 +45,31 @@ def test_compiled_and_stepwise_runs_agree(
     before = None
     if previous and follows:
         before = torch.randint(-loudness * 16 - 1, loudness * 16 + 2, (10, *size), generator=random, dtype=torch.int32)
-    runs = (
+    runs: list[PriorRun] = [
         StepwiseRun(prior, z, before, quality, size, CPU),
         CompiledRun(CompiledPrior(prior), z, before, quality, size),
-    )
-    one, other = (coded(run, prior, size, loudness, seed) for run in runs)
-    for a, b in zip(one, other, strict=True):
-        np.testing.assert_array_equal(a, b)
+    ]
+    if eight_bit_products():
+        runs.append(CompiledRun(Int8Prior(prior), z, before, quality, size))
+    one, *others = (coded(run, prior, size, loudness, seed) for run in runs)
+    for other in others:
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_products_that_are_saturated_on_their_way_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on processors without VNNI: one factor without sign, two products in 16 bits."""
+
+    def saturated(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        products = (x.int() + 128)[:, :, None] * weight.int()[None]
+        pairs = (products[:, ::2] + products[:, 1::2]).clamp(-(1 << 15), (1 << 15) - 1)
+        return (pairs.sum(1) - 128 * weight.int().sum(0)).int()
+
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: True, raising=False)
+    monkeypatch.setattr(torch, "_int_mm", saturated)
+    assert not eight_bit_products.__wrapped__()
+
+
+def test_no_eight_bit_products_without_their_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False, raising=False)
+    assert not eight_bit_products.__wrapped__()
