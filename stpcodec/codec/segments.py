@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -81,9 +81,9 @@ class SegmentCodec:
         value = self.qualities.of_segment(first_frame)
         return SearchedSegment(build, quality=value, effort=self.qualities.effort)
 
-    def pool(self, cores: int = 1) -> AbstractContextManager[Executor]:
+    def pool(self, cores: int = 1, pictures: int | None = None) -> AbstractContextManager[Executor]:
         """`picture_pool`, to open segments with. Tiles are there since memory is short: one after the other."""
-        return nullcontext(Inline()) if self.header.tile else picture_pool(self.device, cores)
+        return picture_pool(self.device, cores, 1 if self.header.tile else pictures)
 
     def latents(self, segment: Segment) -> Iterator[list[TileLatents]]:
         """The integers of every chunk, per tile; no pixels. Checks their hash after the last chunk.

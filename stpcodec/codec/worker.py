@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # torch takes two seconds to load, during which the parent ma
 class Setup:
     """The stream to work on; model and model_dir as the caller gave them, to find the header's model again.
 
-    threads, cores: as in `Jobs`. qualities: as in `SegmentCodec`.
+    threads, cores, pictures: as in `Jobs`. qualities: as in `SegmentCodec`. device: of this worker.
     """
 
     header: StreamHeader
@@ -45,6 +45,8 @@ class Setup:
     threads: int | None
     cores: int = 1
     qualities: Qualities | None = None
+    pictures: int | None = None
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -120,21 +122,21 @@ def _serve(connection: Connection, requests: queue.SimpleQueue[object]) -> None:
     assert isinstance(setup, Setup)
     if setup.threads is not None:
         torch.set_num_threads(setup.threads)
-    loaded = codec_of_file(setup.header, model=setup.model, device="cpu", model_dir=setup.model_dir)
+    loaded = codec_of_file(setup.header, model=setup.model, device=setup.device, model_dir=setup.model_dir)
     codec = SegmentCodec(setup.header, loaded.codec, loaded.device, setup.qualities)
     while True:
         match requests.get():
             case Open(first_frame):
-                _encode(codec, first_frame, setup.cores, requests, connection)
+                _encode(codec, first_frame, setup, requests, connection)
             case Decode() as request:
                 _decode(codec, request, connection)
 
 
 def _encode(
-    codec: SegmentCodec, first_frame: int, cores: int, requests: queue.SimpleQueue[object], connection: Connection
+    codec: SegmentCodec, first_frame: int, setup: Setup, requests: queue.SimpleQueue[object], connection: Connection
 ) -> None:
     """As in `segment_stream`: the same bytes."""
-    with codec.pool(cores) as pool:
+    with codec.pool(setup.cores, setup.pictures) as pool:
         builder = codec.open(first_frame, pool)
         while isinstance(request := requests.get(), Add):
             builder.add(request.frames)
