@@ -85,6 +85,8 @@ class _Pictures:
                 self._result.set_result(self._chunk.result())
         except BaseException as error:
             _fail((self._history, self._result), error)
+            if not isinstance(error, Exception):  # a signal: not to wait until other tiles are coded
+                raise
 
 
 def _fail(futures: tuple[Future, ...], error: BaseException) -> None:  # type: ignore[type-arg]

@@ -21,13 +21,13 @@ MOST_WORKERS = 4
 
 
 class Inline(Executor):
-    """Does what it is given at once, in the caller's thread."""
+    """Does what it is given at once, in the caller's thread. Signals and exits pass: nobody may come by for long."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except BaseException as error:  # delivered with the result, as by any executor
+        except Exception as error:  # delivered with the result, as by any executor
             future.set_exception(error)
         return future
 
