@@ -40,6 +40,9 @@ from stpcodec.patches.scenes import SceneCutDetector
 from stpcodec.video.frames import VideoInfo, Warn, log_warning
 from stpcodec.video.reader import VideoReader
 
+_LARGE_FRAME_BYTES = 6e6
+"""Eight of them are 48 MB: frames above 1920×1080, and such frames of more than 8 bits."""
+
 
 @dataclass(frozen=True)
 class EncodeReport:
@@ -175,7 +178,7 @@ def encode(
                 segment_stream(codec, crew, write, plan=plan, tick=tick)
                 if farm is None
                 else farm.segments(setup, write, tick) as segments,
-                prefetched(skip_done(parts, done, source)) as parts_ahead,
+                prefetched(skip_done(parts, done, source), depth=_chunks_ahead(info)) as parts_ahead,
             ):
                 segments.frames, segments.segments = done.frames, done.segments
                 for chunk in parts_ahead:
@@ -213,6 +216,11 @@ def _video(info: VideoInfo, segment_frames: int, tile: int, effort: int, limit: 
     return Video(
         info.frame_count_estimate, segment_frames, height, width, size, tile, ENCODING, holds_segments=effort > 0
     )
+
+
+def _chunks_ahead(info: VideoInfo) -> int:
+    """How many chunks are read ahead: of large frames fewer, for they take as long to code."""
+    return 2 if frame_bytes(info) < _LARGE_FRAME_BYTES else 1
 
 
 def _remedy(video: Video, limit: Budget) -> str:

@@ -148,7 +148,7 @@ class SegmentBuilder:
         self._owner, self._raised, self._measured = owner, raised, measured
         self._decibels: list[float] = []
         self._tiled = owner.tiled
-        self._chains = self._tiled.chains(pool)
+        self._chains = self._tiled.chains(pool, shown=measured)
         self._first_frame = first_frame
         self._hasher = xxhash.xxh3_128()
         self._ahead: deque[tuple[int, list[Future[EncodedChunk]], list[Planes]]] = deque()
@@ -173,18 +173,21 @@ class SegmentBuilder:
         weights = self._weights(frames)
         start = 0
         for length in self._lengths(planes):
-            part = self._tiled.windows(planes[slice(start, start + length)])
+            windows = self._tiled.windows(planes[slice(start, start + length)])
+            part = list(windows) if self._measured else []
             pictures = range(self._begun, self._begun + owner.codec.picture_count(length))
             qualities = [
                 max(1, min(100, owner.quality_of(self._first_frame, picture) + self._raised)) for picture in pictures
             ]
-            places = [None] * len(part) if weights is None else self._tiled.patches(weights[start : start + length])
+            places: Sequence[Tensor | None] = [None] * len(self._chains)
+            if weights is not None:
+                places = self._tiled.patches(weights[start : start + length])
             coming = [
                 chain.add(window, qualities, place)
-                for chain, window, place in zip(self._chains, part, places, strict=True)
+                for chain, window, place in zip(self._chains, part or windows, places, strict=True)
             ]
             self._begun = pictures.stop
-            self._ahead.append((length, coming, part if self._measured else []))
+            self._ahead.append((length, coming, part))
             start += length
         self._pts += [frame.pts for frame in frames]
         self._durations += [frame.duration for frame in frames]
