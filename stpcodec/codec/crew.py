@@ -23,8 +23,9 @@ from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
 from stpcodec.codec.jobs import Jobs
-from stpcodec.codec.worker import Failed, Setup
+from stpcodec.codec.worker import Failed, Setup, Warned
 from stpcodec.errors import StpError
+from stpcodec.video.frames import Warn, log_warning
 
 _PROGRAM = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[2]); "
@@ -59,8 +60,8 @@ class WorkerLost(StpError):
 class Worker:
     """One process, started by the first `send`. One thread at a time may talk to it; any may `end` it."""
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
+    def __init__(self, setup: Setup, warn: Warn = log_warning) -> None:
+        self.setup, self._warn = setup, warn
         self._lock = threading.Lock()
         self._process: Process | None = None
         self._connection: Connection | None = None
@@ -89,6 +90,9 @@ class Worker:
             message = self._connection.recv()
         except (EOFError, OSError):
             raise WorkerLost(self._last_words()) from None
+        if isinstance(message, Warned):
+            self._warn(message.text)
+            return self.receive()
         if isinstance(message, Failed):
             raise message.error
         return message
@@ -155,12 +159,12 @@ class Desk(Generic[TaskT]):
 
 
 @contextmanager
-def hired(plan: Jobs, setup: Setup) -> Iterator[Crew | None]:
+def hired(plan: Jobs, setup: Setup, warn: Warn = log_warning) -> Iterator[Crew | None]:
     """The workers of a plan; None for one job, whose work the caller does."""
     if plan.count == 1:
         yield None
         return
-    with Crew(setup, plan.count, plan.devices) as crew:
+    with Crew(setup, plan.count, plan.devices, warn) as crew:
         yield crew
 
 
@@ -170,8 +174,10 @@ class Crew:
     devices: workers take them in turns.
     """
 
-    def __init__(self, setup: Setup, count: int, devices: Sequence[str] = ("cpu",)) -> None:
-        self.workers = [Worker(replace(setup, device=device)) for device in islice(cycle(devices), count)]
+    def __init__(
+        self, setup: Setup, count: int, devices: Sequence[str] = ("cpu",), warn: Warn = log_warning
+    ) -> None:
+        self.workers = [Worker(replace(setup, device=device), warn) for device in islice(cycle(devices), count)]
 
     def __enter__(self) -> Crew:
         return self

@@ -26,6 +26,7 @@ from stpcodec.codec.models import LoadCodec, codec_of_file
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.parallel import thread_beside
 from stpcodec.codec.prefetch import prefetched
+from stpcodec.codec.reserve import with_reserve
 from stpcodec.codec.segments import SegmentCodec
 from stpcodec.codec.selection import Selection, no_frame, seconds_of, select
 from stpcodec.codec.sidecars import read_sidecar, salvage_sidecar
@@ -127,10 +128,14 @@ def decode(
 
         clock = time.monotonic()
         frames_done = 0
-        codec = SegmentCodec(header, loaded.codec, loaded.device)
+        codec = with_reserve(
+            SegmentCodec(header, loaded.codec, loaded.device),
+            lambda: codec_of_file(header, model=model, device="cpu", model_dir=model_dir, load=load),
+            warn,
+        )
         with (
             planned(jobs, threads, device=device, video=None if conceal else work, limit=limit) as plan,
-            hired(plan, Setup(header, model, model_dir, plan.threads, plan.cores)) as crew,
+            hired(plan, Setup(header, model, model_dir, plan.threads, plan.cores), warn) as crew,
             VideoWriter(
                 output.file(),
                 info,

@@ -23,10 +23,11 @@ from stpcodec.codec.devices import first_device
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
 from stpcodec.codec.farm import Farm, Segments
 from stpcodec.codec.jobs import Video, planned
-from stpcodec.codec.models import LoadCodec, LoadedCodec, load_codec
+from stpcodec.codec.models import LoadCodec, LoadedCodec, codec_of_file, load_codec
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.qualities import Qualities
+from stpcodec.codec.reserve import with_reserve
 from stpcodec.codec.resume import Resumed, copy_segments, skip_done
 from stpcodec.codec.segment_jobs import segment_stream
 from stpcodec.codec.segments import SegmentCodec
@@ -167,13 +168,17 @@ def encode(
             segment_frames=segment_frames,
             detector=SceneCutDetector(),
         )
-        codec = SegmentCodec(header, loaded.codec, loaded.device, qualities)
+        codec = with_reserve(
+            SegmentCodec(header, loaded.codec, loaded.device, qualities),
+            lambda: codec_of_file(header, model=model, device="cpu", model_dir=model_dir, load=load),
+            warn,
+        )
 
         def tick() -> None:
             progress(watch.look(segments, writer))
 
         setup = Setup(header, model, model_dir, plan.threads, plan.cores, qualities, plan.pictures)
-        with hired(plan, setup) as crew:
+        with hired(plan, setup, warn) as crew:
             with (
                 segment_stream(codec, crew, write, plan=plan, tick=tick)
                 if farm is None

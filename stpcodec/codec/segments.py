@@ -20,6 +20,7 @@ from stpcodec.codec.parallel import Inline, picture_pool
 from stpcodec.codec.planning import Planner
 from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.qualities import Qualities
+from stpcodec.codec.reserve import Builder, Reserve
 from stpcodec.codec.samples import to_planes, to_samples
 from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.container import Chunk, Segment, StreamHeader
@@ -37,13 +38,14 @@ LOOKAHEAD_FRAMES = 16
 class SegmentCodec:
     """Codes segments of the stream that `header` describes. Holds no state between segments.
 
-    qualities: to encode with; None: all chunks have the header's.
+    qualities: to encode with; None: all chunks have the header's. reserve: for where the device's memory runs out.
     """
 
     header: StreamHeader
     codec: ChunkCodec
     device: torch.device
     qualities: Qualities | None = None
+    reserve: Reserve | None = None
 
     @property
     def tiled(self) -> TiledCodec:
@@ -63,8 +65,13 @@ class SegmentCodec:
         """Of picture number `picture`, in the order of coding, of the segment that begins at `first_frame`."""
         return self.header.quality if self.qualities is None else self.qualities.of_picture(first_frame, picture)
 
-    def open(self, first_frame: int, pool: Executor | None = None) -> SegmentBuilder | SearchedSegment:
+    def open(self, first_frame: int, pool: Executor | None = None) -> Builder:
         """pool: codes the segment's pictures; None codes them in the caller's thread."""
+        if self.reserve is None:
+            return self._open(first_frame, pool)
+        return self.reserve.builder(lambda: self._open(first_frame, pool), lambda other: other.open(first_frame, pool))
+
+    def _open(self, first_frame: int, pool: Executor | None) -> SegmentBuilder | SearchedSegment:
         coding = pool or Inline()
         if self.qualities is None or not self.qualities.effort:
             return SegmentBuilder(self, first_frame, coding)
@@ -123,6 +130,11 @@ class SegmentCodec:
         Raises:
             CorruptSegment: as `latents`; after the last frame if only the hash is wrong.
         """
+        if self.reserve is None:
+            return self._frames(segment)
+        return self.reserve.frames(segment, lambda: self._frames(segment))
+
+    def _frames(self, segment: Segment) -> Iterator[Frame]:
         tiled, header = self.tiled, self.header
         histories: list[History] | None = None
         index = 0
@@ -251,7 +263,7 @@ class SegmentStream:
 
     def __init__(self, codec: SegmentCodec, write: Callable[[Segment], object], pool: Executor | None = None) -> None:
         self._codec, self._write, self._pool = codec, write, pool
-        self._open: SegmentBuilder | SearchedSegment | None = None
+        self._open: Builder | None = None
         self.frames = 0
         self.segments = 0
 

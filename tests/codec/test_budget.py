@@ -99,6 +99,13 @@ class TestConductors:
         assert target.read_bytes() == (tmp_path / "asked.stp").read_bytes()
         assert decode(target, tmp_path / "out.y4m", max_memory=7e9).frames == 3
 
+    def test_what_changes_nothing_changes_no_byte(self, source: Path, tmp_path: Path) -> None:
+        """Tiles as large as the frames, and a limit that has room for them."""
+        asked: list[dict[str, float]] = [{}, {"tile": 320}, {"tile": 2048}, {"max_memory": 64e9}]
+        for number, options in enumerate(asked):
+            encode(source, tmp_path / f"{number}.stp", model="dct", **options)  # type: ignore[arg-type]
+        assert len({(tmp_path / f"{number}.stp").read_bytes() for number in range(len(asked))}) == 1
+
     def test_what_cannot_be_kept_is_refused(self, source: Path, tmp_path: Path) -> None:
         target = tmp_path / "x.stp"
         with pytest.raises(UsageError, match=r"--max-memory 4.0 GB: encoding frames of 320x288 in tiles of 256 .* 6\."):

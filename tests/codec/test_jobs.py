@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,14 +20,14 @@ import torch
 
 from stpcodec.codec import crew as crew_module
 from stpcodec.codec.budget import Budget
-from stpcodec.codec.crew import Crew, WorkerLost
+from stpcodec.codec.crew import Crew, Worker, WorkerLost
 from stpcodec.codec.decoder import decode
 from stpcodec.codec.encoder import encode
 from stpcodec.codec.events import Progress
 from stpcodec.codec.frame_jobs import FrameJobs
 from stpcodec.codec.jobs import Jobs, Video, choose_jobs
 from stpcodec.codec.segment_jobs import SegmentJobs
-from stpcodec.codec.worker import Add, Added, Close, Decode, Done, Open, Setup
+from stpcodec.codec.worker import Add, Added, Close, Decode, Done, Open, Setup, Warned
 from stpcodec.container import Chunk, Segment, StpReader, StpWriter
 from stpcodec.errors import CorruptSegment, InputError, ModelError, OutputError, UsageError
 from stpcodec.video.frames import Frame
@@ -539,6 +540,14 @@ class TestProcesses:
             os.kill(worker.pid, signal.SIGKILL)
             with pytest.raises(WorkerLost, match="ended by SIGKILL, perhaps because memory ran out"):
                 list(iter(worker.receive, None))
+
+    def test_what_a_worker_warns_of_is_said(self) -> None:
+        said: list[str] = []
+        worker = Worker(None, said.append)  # type: ignore[arg-type]
+        messages = iter([Warned("its memory ran out"), Done()])
+        worker._connection = SimpleNamespace(recv=lambda: next(messages))  # type: ignore[assignment]
+        assert isinstance(worker.receive(), Done)
+        assert said == ["its memory ran out"]
 
     def test_an_ended_crew_starts_nothing(self, stp: Path) -> None:
         with StpReader(stp) as stream, Crew(Setup(stream.header, None, None, 1), 1) as crew:
