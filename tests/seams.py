@@ -3,9 +3,9 @@
 python -m tests.seams CLIPS... [--size 1920x1080] [--frames 17] [--tile 512] [--quality 50]
 
 Clips are scaled to the size first. Not all places are equally hard to code, so what tells is by how much tiles change
-the PSNR where they overlap, and by how much elsewhere; also in the worst of the strips of 8 samples that lie equally far
-from a tile's edge. The edge step is by how much tiles change the mean difference between the samples on both sides of a
-tile's edge, where a seam would be a line.
+the PSNR where they overlap, and by how much elsewhere; also in the worst of the strips of 8 samples that lie equally
+far from a tile's edge. The edge step is by how much tiles change the mean difference between the samples on both sides
+of a tile's edge, where a seam would be a line.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def main() -> None:
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
     print(
-        "| clip | tile | overlap, share | whole there | tiled there | change there | worst 8 samples of it "
+        "| clip | tile | bytes | overlap, share | whole there | tiled there | change there | worst 8 samples of it "
         "| change elsewhere | edge step |"
     )
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for clip in options.clips:
         with tempfile.TemporaryDirectory() as folder:
             print(row(clip, Path(folder), (width, height), options), flush=True)
@@ -55,11 +55,11 @@ def row(clip: Path, folder: Path, size: tuple[int, int], options: argparse.Names
     """A line of the table, of one clip."""
     width, height = size
     source = scaled(clip, folder / "in.y4m", size, options.frames)
-    files = {}
+    files, sizes = {}, {}
     for name, tile in (("whole", 0), ("tiled", options.tile)):
         encode(source, folder / "x.stp", quality=options.quality, model=options.model, tile=tile, overwrite=True)
         decode(folder / "x.stp", folder / f"{name}.y4m", model=options.model)
-        files[name] = folder / f"{name}.y4m"
+        files[name], sizes[name] = folder / f"{name}.y4m", (folder / "x.stp").stat().st_size
     tiles = planned(height, width, options.tile)
     there = overlaps(tiles, height, width)
     errors = {name: squared_error(source, path) for name, path in files.items()}
@@ -70,12 +70,13 @@ def row(clip: Path, folder: Path, size: tuple[int, int], options: argparse.Names
     away = distance(tiles, height, width)
     strips = [there & (away >= start) & (away < start + STRIP) for start in range(0, OVERLAP // 2, STRIP)]
     worst = min(changed(strip) for strip in strips)
-    return (
-        f"| {clip.stem} | {options.tile} | {there.mean():.1%} | {psnr(errors['whole'], there):.2f} dB | "
-        f"{psnr(errors['tiled'], there):.2f} dB | {changed(there):+.3f} dB | {worst:+.3f} dB | "
-        f"{changed(~there):+.3f} dB | "
-        f"{edge_step(files['tiled'], tiles) / edge_step(files['whole'], tiles) - 1:+.2%} |"
-    )
+    step = edge_step(files["tiled"], tiles) / edge_step(files["whole"], tiles) - 1
+    cells = [
+        clip.stem, str(options.tile), f"{sizes['tiled'] / sizes['whole'] - 1:+.1%}", f"{there.mean():.1%}",
+        *(f"{psnr(errors[name], there):.2f} dB" for name in files),
+        *(f"{change:+.3f} dB" for change in (changed(there), worst, changed(~there))), f"{step:+.2%}",
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
 
 
 def scaled(clip: Path, target: Path, size: tuple[int, int], frames: int) -> Path:
