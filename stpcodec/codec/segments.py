@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import torch
@@ -148,6 +149,19 @@ class SegmentCodec:
                     index += 1
 
 
+@dataclass
+class _Coming:
+    """A chunk being encoded, of so many tiles that are `missing` yet: those on their way, in order, and the streams of
+    those before. originals, decoded: of tiles that are measured."""
+
+    length: int
+    missing: int
+    originals: list[Planes]
+    tiles: deque[Future[EncodedChunk]] = field(default_factory=deque)
+    streams: list[bytes] = field(default_factory=list)
+    decoded: list[Planes] = field(default_factory=list)
+
+
 class SegmentBuilder:
     """One segment being encoded, chunk by chunk. Memory: its coded bytes and LOOKAHEAD_FRAMES frames.
 
@@ -163,7 +177,7 @@ class SegmentBuilder:
         self._chains = self._tiled.chains(pool, shown=measured)
         self._first_frame = first_frame
         self._hasher = xxhash.xxh3_128()
-        self._ahead: deque[tuple[int, list[Future[EncodedChunk]], list[Planes]]] = deque()
+        self._ahead: deque[_Coming] = deque()
         self._chunks: list[Chunk] = []
         self._pts: list[int] = []
         self._durations: list[int] = []
@@ -194,12 +208,12 @@ class SegmentBuilder:
             places: Sequence[Tensor | None] = [None] * len(self._chains)
             if weights is not None:
                 places = self._tiled.patches(weights[start : start + length])
-            coming = [
-                chain.add(window, qualities, place)
-                for chain, window, place in zip(self._chains, part or windows, places, strict=True)
-            ]
+            coming = _Coming(length, len(self._chains), part)
+            self._ahead.append(coming)
+            for chain, window, place in zip(self._chains, part or windows, places, strict=True):
+                coming.tiles.append(chain.add(window, qualities, place))
+                self._collect(sys.maxsize)  # the integers of all tiles of a large frame are hundreds of megabytes
             self._begun = pictures.stop
-            self._ahead.append((length, coming, part))
             start += length
         self._pts += [frame.pts for frame in frames]
         self._durations += [frame.duration for frame in frames]
@@ -227,17 +241,21 @@ class SegmentBuilder:
 
     def _collect(self, most: int) -> None:
         """Waits until at most so many frames are on their way."""
-        while sum(length for length, _, _ in self._ahead) > most or (
-            self._ahead and all(future.done() for future in self._ahead[0][1])
-        ):
-            length, coming, originals = self._ahead.popleft()
-            parts = [future.result() for future in coming]
-            if originals:
-                self._decibels += decibels(originals, [part.reconstruction for part in parts])
-            for part in parts:
-                part.latents.hash_into(self._hasher)
-            streams = tuple(stream for part in parts for stream in part.streams)
-            self._chunks.append(Chunk(frame_count=length, streams=streams))
+        while self._ahead:
+            first, too_many = self._ahead[0], sum(coming.length for coming in self._ahead) > most
+            if not first.tiles or not (too_many or first.tiles[0].done()):
+                return
+            part = first.tiles.popleft().result()
+            part.latents.hash_into(self._hasher)
+            first.streams += part.streams
+            if first.originals:
+                first.decoded.append(part.reconstruction)
+            first.missing -= 1
+            if not first.missing:
+                self._ahead.popleft()
+                if first.originals:
+                    self._decibels += decibels(first.originals, first.decoded)
+                self._chunks.append(Chunk(frame_count=first.length, streams=tuple(first.streams)))
 
     @property
     def psnr_db(self) -> float:
