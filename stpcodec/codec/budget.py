@@ -18,7 +18,7 @@ from stpcodec.latents.chunk import PATCH
 
 TILES = (2048, 1536, 1024, 768, 512, 384, 256)
 """What a limit is met with, the first that fits."""
-LEAST_BYTES = 700e6
+LEAST_BYTES = 720e6
 """A process with torch, a model and small frames."""
 
 
@@ -44,8 +44,8 @@ class Use:
         return self.base + self.per_sample * samples + more * at_once
 
 
-ENCODING = Use(650e6, 120, 150, 90)
-DECODING = Use(630e6, 120, 100, 0)
+ENCODING = Use(690e6, 140, 140, 60)
+DECODING = Use(640e6, 100, 110, 0)
 
 
 @dataclass(frozen=True)

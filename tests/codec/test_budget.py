@@ -76,8 +76,9 @@ class TestConductors:
 
     @pytest.fixture(autouse=True)
     def hungry(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """20 kB for every sample of the frame, 60 for those that are coded at once."""
+        """650 MB, 20 kB for every sample of the frame, 60 for those that are coded at once."""
         for use in (ENCODING, DECODING):
+            monkeypatch.setitem(use.__dict__, "base", 650e6)
             monkeypatch.setitem(use.__dict__, "per_sample", 20_000)
             monkeypatch.setitem(use.__dict__, "per_tile_sample", 60_000)
 
