@@ -14,12 +14,13 @@ from stpcodec.cli.batch import Batch, Rules
 from stpcodec.cli.coding import Coding
 from stpcodec.cli.files import VIDEOS, plan_jobs
 from stpcodec.cli.journal import Job, Journal
-from stpcodec.cli.quantities import parse_rate
+from stpcodec.cli.quantities import parse_rate, parse_size
 from stpcodec.cli.session import (
     DryRun,
     Effort,
     Json,
     LogFile,
+    MaxMemory,
     ModelFolder,
     ModelName,
     OutDir,
@@ -82,6 +83,7 @@ def batch(
         int | None, typer.Option("--threads", min=1, help="CPU threads of each segment; with Ray 1 by default.")
     ] = None,
     tile: Tile = 0,
+    max_memory: MaxMemory = None,
     overwrite: Overwrite = False,
     verify: VerifyWritten = False,
     strict: Strict = False,
@@ -117,6 +119,7 @@ def batch(
         segment_frames=segment_frames,
         threads=threads,
         tile=tile,
+        max_memory=None if max_memory is None else parse_size(max_memory, "--max-memory"),
         strict=strict,
         overwrite=overwrite,
         verify=verify,

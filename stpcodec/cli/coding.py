@@ -40,6 +40,7 @@ class Coding:
     threads: int | None = None
     jobs: int | None = None
     tile: int = 0
+    max_memory: float | None = None
     strict: bool = False
     overwrite: bool = False
     verify: bool = False
@@ -66,7 +67,7 @@ class Coding:
         return {
             "quality": self.quality, "effort": self.effort, "aim": self.aim, "max_bitrate": self.max_bitrate,
             "model": self.model, "model_dir": self.model_dir, "segment_frames": self.segment_frames, "tile": self.tile,
-            "roi": self.roi,
+            "max_memory": self.max_memory, "roi": self.roi,
         }  # fmt: skip
 
     def run(self, source: str, target: str, progress: ProgressCallback, *, resume: bool = False) -> dict[str, Any]:
@@ -109,6 +110,7 @@ class Coding:
             verify=self.verify or verify,
             judge=judge,
             tile=self.tile,
+            max_memory=self.max_memory,
             resume=resume,
             farm=self.farm,
             load=self.session.load,
@@ -146,6 +148,7 @@ class Coding:
             segment_frames=self.segment_frames,
             threads=self.threads,
             tile=self.tile,
+            max_memory=self.max_memory,
             strict=self.strict,
             overwrite=self.overwrite,
             load=self.session.load,

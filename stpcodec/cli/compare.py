@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 from stpcodec.cli import console
+from stpcodec.cli.quantities import parse_size
 from stpcodec.cli.session import (
     DecodeJobs,
-    Device,
+    Devices,
     Json,
     JsonProgress,
     LogFile,
+    MemoryToDecode,
     ModelFolder,
     Overwrite,
     Quiet,
@@ -57,9 +59,10 @@ def compare(
     ] = 32.0,
     model: WeightsFile = None,
     model_dir: ModelFolder = None,
-    device: Device = "auto",
+    device: Devices = "auto",
     jobs: DecodeJobs = None,
     threads: Threads = None,
+    max_memory: MemoryToDecode = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -75,6 +78,7 @@ def compare(
     session: Session = context.obj
     report = session.report
     original, source = _pair(paths)
+    memory = None if max_memory is None else parse_size(max_memory, "--max-memory")
     check_source(original)
     check_source(source)  # before torch loads
     from stpcodec.evaluation import compare as comparison
@@ -93,6 +97,7 @@ def compare(
             device=device,
             threads=threads,
             jobs=jobs,
+            max_memory=memory,
             overwrite=overwrite,
             load=session.load,
             progress=progress,

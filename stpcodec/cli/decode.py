@@ -12,14 +12,16 @@ import typer
 from stpcodec.cli.batch import Batch, Rules
 from stpcodec.cli.files import STP, one_pair, plan_jobs, refuse_shared_stdout
 from stpcodec.cli.journal import Job, Journal
+from stpcodec.cli.quantities import parse_size
 from stpcodec.cli.session import (
     DecodeJobs,
-    Device,
+    Devices,
     DryRun,
     End,
     Json,
     JsonProgress,
     LogFile,
+    MemoryToDecode,
     ModelFolder,
     OutDir,
     Overwrite,
@@ -74,7 +76,7 @@ def decode(
     ],
     model: WeightsFile = None,
     model_dir: ModelFolder = None,
-    device: Device = "auto",
+    device: Devices = "auto",
     start: Start = None,
     end: End = None,
     output_format: Annotated[
@@ -96,6 +98,7 @@ def decode(
     ] = False,
     jobs: DecodeJobs = None,
     threads: Threads = None,
+    max_memory: MemoryToDecode = None,
     overwrite: Overwrite = False,
     out_dir: OutDir = None,
     to: Annotated[Container, typer.Option("--to", help="What several files become.")] = Container.MP4,
@@ -115,6 +118,7 @@ def decode(
     """
     session: Session = context.obj
     report = session.report
+    memory = None if max_memory is None else parse_size(max_memory, "--max-memory")
     rules = Rules(skip_existing=skip_existing, overwrite=overwrite, dry_run=dry_run)
 
     def work(source: str, target: str) -> dict[str, Any]:
@@ -135,6 +139,7 @@ def decode(
                 options=options or None,
                 threads=threads,
                 jobs=jobs,
+                max_memory=memory,
                 conceal=conceal,
                 overwrite=overwrite,
                 load=session.load,

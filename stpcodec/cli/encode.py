@@ -12,14 +12,15 @@ from stpcodec.cli.batch import Batch, Rules
 from stpcodec.cli.coding import Coding
 from stpcodec.cli.files import VIDEOS, one_pair, plan_jobs, refuse_shared_stdout
 from stpcodec.cli.journal import Job, Journal
-from stpcodec.cli.quantities import parse_rate
+from stpcodec.cli.quantities import parse_rate, parse_size
 from stpcodec.cli.session import (
-    Device,
+    Devices,
     DryRun,
     Effort,
     Json,
     JsonProgress,
     LogFile,
+    MaxMemory,
     ModelFolder,
     ModelName,
     OutDir,
@@ -85,7 +86,7 @@ def encode(
     roi: Roi = None,
     model: ModelName = None,
     model_dir: ModelFolder = None,
-    device: Device = "auto",
+    device: Devices = "auto",
     segment_frames: SegmentFrames = 128,
     jobs: Annotated[
         int | None,
@@ -98,6 +99,7 @@ def encode(
     ] = None,
     threads: Threads = None,
     tile: Tile = 0,
+    max_memory: MaxMemory = None,
     overwrite: Overwrite = False,
     verify: VerifyWritten = False,
     resume: Annotated[
@@ -141,6 +143,7 @@ def encode(
         threads=threads,
         jobs=jobs,
         tile=tile,
+        max_memory=None if max_memory is None else parse_size(max_memory, "--max-memory"),
         strict=strict,
         overwrite=overwrite,
         verify=verify,
@@ -150,11 +153,12 @@ def encode(
         raise UsageError("--resume continues one encode, a target needs several; leave one of them out")
 
     def check(target: str) -> None:
+        from stpcodec.codec.devices import first_device
         from stpcodec.codec.verify import verify
 
         with report.progress(session.guard, source=target) as progress:
             verify(
-                target, deep=True, model=model, model_dir=model_dir, device=device, threads=threads,
+                target, deep=True, model=model, model_dir=model_dir, device=first_device(device), threads=threads,
                 load=session.load, progress=progress,
             ).raise_if_bad()  # fmt: skip
 

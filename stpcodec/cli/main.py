@@ -18,47 +18,19 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from stpcodec import __version__
 from stpcodec.cli import console
-from stpcodec.cli.batch_command import batch
-from stpcodec.cli.bench import bench
-from stpcodec.cli.bench_speed import bench_speed
-from stpcodec.cli.compare import compare
-from stpcodec.cli.concat import concat
-from stpcodec.cli.cut import cut
-from stpcodec.cli.decode import decode
-from stpcodec.cli.doctor import doctor
-from stpcodec.cli.encode import encode
-from stpcodec.cli.export import export
-from stpcodec.cli.finetune import finetune
-from stpcodec.cli.info import info
-from stpcodec.cli.quality_search import quality_search
-from stpcodec.cli.repair import repair
 from stpcodec.cli.session import Session
 from stpcodec.cli.settings import default_map
 from stpcodec.cli.signals import SignalReceived
-from stpcodec.cli.thumb import thumb
-from stpcodec.cli.train import train
-from stpcodec.cli.train_plot import train_plot
-from stpcodec.cli.verify import verify
+from stpcodec.cli.verbs import Verbs
 from stpcodec.codec.allocator import keep_freed_memory
 from stpcodec.codec.output import OutputClosed, output_error
 from stpcodec.errors import OutputError, StpError
-
-
-class Verbs(TyperGroup):
-    """A verb of two words may be typed as two: `bench speed` is `bench-speed`. What is called `speed` is `./speed`."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        both = "-".join(args[:2])
-        return super().resolve_command(ctx, [both, *args[2:]] if both in self.commands else args)
-
 
 app = typer.Typer(
     name="stpcodec",
@@ -70,13 +42,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Video": (encode, quality_search, batch, decode, info, verify, repair, cut, concat, thumb, compare),
-    "Models and measurement": (bench, bench_speed, train, train_plot, export, finetune, doctor),
-}
-for panel, verbs in PANELS.items():
-    for verb in verbs:
-        app.command(rich_help_panel=panel)(verb)
 
 
 def _print_version(value: bool) -> None:

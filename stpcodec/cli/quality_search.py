@@ -11,11 +11,13 @@ import typer
 from stpcodec.cli import console
 from stpcodec.cli.aim import Bitrate, Roi, TargetPsnr, TargetSize, TargetSsim, TargetVmaf, interest_of, one_aim
 from stpcodec.cli.judges import judge_of
+from stpcodec.cli.quantities import parse_size
 from stpcodec.cli.session import (
     Device,
     Json,
     JsonProgress,
     LogFile,
+    MaxMemory,
     ModelFolder,
     ModelName,
     Quiet,
@@ -51,6 +53,7 @@ def quality_search(
     segment_frames: SegmentFrames = 128,
     threads: Threads = None,
     tile: Tile = 0,
+    max_memory: MaxMemory = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: Json = False,
@@ -67,6 +70,7 @@ def quality_search(
     aim = one_aim(context)
     if aim is None:
         raise UsageError("what to search for? Name one of --target-psnr, --target-ssim, --target-vmaf, --target-size")
+    memory = None if max_memory is None else parse_size(max_memory, "--max-memory")
     check_source(source)
     judge, interest = judge_of(aim.kind), interest_of(roi or ())
     from stpcodec.codec.targets import search_quality
@@ -75,7 +79,8 @@ def quality_search(
     with report.progress(session.guard, source=source) as progress:
         found = search_quality(
             goal, source, judge=judge, interest=interest, model=model, model_dir=model_dir, device=device,
-            segment_frames=segment_frames, threads=threads, tile=tile, load=session.load, progress=progress,
+            segment_frames=segment_frames, threads=threads, tile=tile, max_memory=memory,
+            load=session.load, progress=progress,
         )  # fmt: skip
     quality = console.plain_number(found.quality)
     options = {
@@ -86,6 +91,7 @@ def quality_search(
         "--segment-frames": None if segment_frames == 128 else segment_frames,
         "--threads": threads,
         "--tile": tile or None,
+        "--max-memory": max_memory,
     }
     target = str(Path(source).with_suffix(".stp"))
     words = [word for name, value in options.items() if value is not None for word in (name, str(value))]

@@ -12,9 +12,9 @@ _FORM = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([A-Za-z/]*)")
 _PREFIX = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
 
-def parse_size(text: str) -> float:
-    """Bytes; k, M and G are powers of 1000, Ki, Mi and Gi of 1024. Raises UsageError."""
-    return _parse(text, ("b",), f"--target-size {text}: write it as 25MB, 900kB or 1.5MiB")
+def parse_size(text: str, option: str = "--target-size") -> float:
+    """Bytes; k, M and G are powers of 1000, Ki, Mi and Gi of 1024. Raises UsageError, which names `option`."""
+    return _parse(text, ("b",), f"{option} {text}: write it as 25MB, 2GB or 1.5MiB")
 
 
 def parse_rate(text: str, option: str = "--bitrate") -> float:

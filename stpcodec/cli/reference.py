@@ -15,8 +15,8 @@ from typing import Any
 
 from typer.models import ArgumentInfo, OptionInfo
 
-from stpcodec.cli.main import PANELS
 from stpcodec.cli.session import Json, LogFile, Quiet, Verbose
+from stpcodec.cli.verbs import PANELS, load
 
 EVERYWHERE = (Quiet, Verbose, Json, LogFile)
 """Options that all verbs have: said once."""
@@ -61,11 +61,11 @@ def reference() -> str:
     """The page as Markdown."""
     parts = [_INTRODUCTION]
     for panel, verbs in PANELS.items():
-        links = ", ".join(f"[{_name(verb)}](#stpcodec-{_name(verb)})" for verb in verbs)
+        links = ", ".join(f"[{verb}](#stpcodec-{verb})" for verb in verbs)
         parts.append(f"\n{panel}: {links}\n")
     parts.append("\n## Options of every command\n")
     parts.append(_table(_described(hint, None) for hint in EVERYWHERE))
-    parts += [_section(verb) for verbs in PANELS.values() for verb in verbs]
+    parts += [_section(load(verb)) for verbs in PANELS.values() for verb in verbs]
     return "".join(parts) + _EPILOGUE
 
 

@@ -99,6 +99,13 @@ LogFile = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 PictureOnly = Annotated[bool, typer.Option("--picture-only", help="Leave out sound and all other streams.")]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
+Devices = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="DEVICE",
+        help="auto, cpu, cuda, cuda:N or mps; of a list, cuda:0,cuda:1, each codes segments beside the others.",
+    ),
+]  # fmt: skip
 Threads = Annotated[
     int | None,
     typer.Option("--threads", min=1, help="CPU threads of each job; by default all cores, shared among the jobs."),
@@ -130,6 +137,20 @@ SegmentFrames = Annotated[
 ]
 Tile = Annotated[
     int, typer.Option("--tile", min=0, help="Tile size in pixels to bound memory; 0: only for very large frames.")
+]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory", metavar="SIZE",
+        help="For all processes together, as in 2GB; larger frames are coded in tiles, which are another file. By "
+        "default half of what is free, and tiles do not depend on it.",
+    ),
+]  # fmt: skip
+MemoryToDecode = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory", metavar="SIZE", help="For all processes together, as in 2GB; by default half of what is free."
+    ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail on any damage in the source instead of warning.")]
 VerifyWritten = Annotated[

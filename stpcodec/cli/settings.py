@@ -14,14 +14,14 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperCommand, TyperOption
 
+from stpcodec.cli.verbs import Verbs
 from stpcodec.errors import UsageError
 
 ENVIRONMENT = "STPCODEC_CONFIG"
@@ -42,23 +42,28 @@ def user_config() -> Path:
 
 
 def default_map(context: typer.Context) -> dict[str, dict[str, Any]]:
-    """By verb and parameter, for the root context. Raises UsageError naming file, section and key."""
+    """By verb and parameter, for the root context. Raises UsageError naming file, section and key.
+
+    Verbs of which nothing is said are not loaded.
+    """
     group = context.command
-    assert isinstance(group, TyperGroup)
-    verbs = {name: command for name, command in group.commands.items() if isinstance(command, TyperCommand)}
-    found: dict[str, dict[str, Any]] = {verb: {} for verb in verbs}
+    assert isinstance(group, Verbs)
+    found: dict[str, dict[str, Any]] = {verb: {} for verb in group.commands}
     path, named = _file()
     sections = _read(path, named=named)
     for section, entries in sections.items():
         where = f"{path}: [{section}]"
         if not isinstance(entries, dict):
             raise UsageError(f"{path}: {section} stands outside of a section; write it below [{_COMMON}] or [encode]")
-        if section != _COMMON and section not in verbs:
-            raise UsageError(f"{where} is no command{_guess(section, [_COMMON, *verbs])}")
-        chosen = verbs if section == _COMMON else {section: verbs[section]}
-        _take(context, found, chosen, entries, where)
-    for verb, command in verbs.items():
+        if section != _COMMON and section not in group.commands:
+            raise UsageError(f"{where} is no command{_guess(section, [_COMMON, *group.commands])}")
+        chosen = group.commands if section == _COMMON else (section,)
+        _take(context, found, {verb: group.full(verb) for verb in chosen}, entries, where)
+    for verb in group.commands:
         prefix = f"STPCODEC_{verb.replace('-', '_').upper()}_"
+        if not any(name.startswith(prefix) for name in os.environ):
+            continue
+        command = group.full(verb)
         for name in _options(command):
             value = os.environ.get(prefix + name.replace("-", "_").upper())
             if value is not None:
@@ -76,6 +81,8 @@ def _file() -> tuple[Path | None, bool]:
 def _read(path: Path | None, *, named: bool) -> dict[str, Any]:
     if path is None or not (named or path.is_file()):
         return {}
+    import tomllib  # most starts have no file to read
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

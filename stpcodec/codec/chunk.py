@@ -227,11 +227,14 @@ class ChunkEncoding:
         decoded = self.anchor.decoded
         return History(decoded[slice(len(decoded) - 1, len(decoded))], self.anchor.latents, len(self.frames))
 
-    def result(self) -> EncodedChunk:
-        """When all pictures are coded."""
+    def result(self, *, shown: bool = True) -> EncodedChunk:
+        """When all pictures are coded. shown: with its frames as they decode; otherwise with none."""
         pictures = [self.coded[picture.position] for picture in self.order]
         latents = ChunkLatents(tuple(picture.latents for picture in pictures))
-        frames = join_frames([p.decoded for p in sorted(pictures, key=lambda picture: picture.latents.first_frame)])
+        if shown:
+            frames = join_frames([p.decoded for p in sorted(pictures, key=lambda picture: picture.latents.first_frame)])
+        else:
+            frames = self.anchor.decoded[slice(0)]
         streams = (b"".join(picture.head for picture in pictures), *(picture.stream for picture in pictures))
         return EncodedChunk(streams, latents, self.leaves(), frames)
 

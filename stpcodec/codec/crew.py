@@ -14,14 +14,18 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import cycle, islice
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
-from stpcodec.codec.worker import Failed, Setup
+from stpcodec.codec.jobs import Jobs
+from stpcodec.codec.worker import Failed, Setup, Warned
 from stpcodec.errors import StpError
+from stpcodec.video.frames import Warn, log_warning
 
 _PROGRAM = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[2]); "
@@ -56,8 +60,8 @@ class WorkerLost(StpError):
 class Worker:
     """One process, started by the first `send`. One thread at a time may talk to it; any may `end` it."""
 
-    def __init__(self, setup: Setup) -> None:
-        self._setup = setup
+    def __init__(self, setup: Setup, warn: Warn = log_warning) -> None:
+        self.setup, self._warn = setup, warn
         self._lock = threading.Lock()
         self._process: Process | None = None
         self._connection: Connection | None = None
@@ -71,7 +75,7 @@ class Worker:
         """Raises what the worker failed with, or WorkerLost."""
         if self._connection is None:
             self._start()
-            self.send(self._setup)
+            self.send(self.setup)
         assert self._connection is not None
         try:
             self._connection.send(message)
@@ -86,6 +90,9 @@ class Worker:
             message = self._connection.recv()
         except (EOFError, OSError):
             raise WorkerLost(self._last_words()) from None
+        if isinstance(message, Warned):
+            self._warn(message.text)
+            return self.receive()
         if isinstance(message, Failed):
             raise message.error
         return message
@@ -152,20 +159,25 @@ class Desk(Generic[TaskT]):
 
 
 @contextmanager
-def hired(count: int, setup: Setup) -> Iterator[Crew | None]:
-    """A crew of `count` workers; None for one, whose work the caller does."""
-    if count == 1:
+def hired(plan: Jobs, setup: Setup, warn: Warn = log_warning) -> Iterator[Crew | None]:
+    """The workers of a plan; None for one job, whose work the caller does."""
+    if plan.count == 1:
         yield None
         return
-    with Crew(setup, count) as crew:
+    with Crew(setup, plan.count, plan.devices, warn) as crew:
         yield crew
 
 
 class Crew:
-    """`with Crew(setup, 4) as crew, crew.driven(talk, stop): ...`"""
+    """`with Crew(setup, 4) as crew, crew.driven(talk, stop): ...`
 
-    def __init__(self, setup: Setup, count: int) -> None:
-        self.workers = [Worker(setup) for _ in range(count)]
+    devices: workers take them in turns.
+    """
+
+    def __init__(
+        self, setup: Setup, count: int, devices: Sequence[str] = ("cpu",), warn: Warn = log_warning
+    ) -> None:
+        self.workers = [Worker(replace(setup, device=device), warn) for device in islice(cycle(devices), count)]
 
     def __enter__(self) -> Crew:
         return self

@@ -14,8 +14,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
 
+from stpcodec.codec.budget import DECODING, budget
 from stpcodec.codec.conceal import concealed_frames
 from stpcodec.codec.crew import Crew, hired
+from stpcodec.codec.devices import first_device
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
 from stpcodec.codec.frame_jobs import frames_by, inspected_by
 from stpcodec.codec.inspection import InspectedFrame, inspected_segment
@@ -24,6 +26,7 @@ from stpcodec.codec.models import LoadCodec, codec_of_file
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.parallel import thread_beside
 from stpcodec.codec.prefetch import prefetched
+from stpcodec.codec.reserve import with_reserve
 from stpcodec.codec.segments import SegmentCodec
 from stpcodec.codec.selection import Selection, no_frame, seconds_of, select
 from stpcodec.codec.sidecars import read_sidecar, salvage_sidecar
@@ -69,6 +72,7 @@ def decode(
     options: dict[str, str] | None = None,
     threads: int | None = None,
     jobs: int | None = None,
+    max_memory: float | None = None,
     conceal: bool = False,
     overwrite: bool = False,
     load: LoadCodec | None = None,
@@ -84,8 +88,10 @@ def decode(
     the sha256 that the file names (then $STPCODEC_MODELS and the user's).
     start, end: seconds from the first frame, start <= time < end; only the segments needed are decoded, times
     begin again at zero, and the other streams are cut likewise. vcodec, options: FFmpeg encoder and options.
-    jobs: segments decoded at once, each in a process of its own (CPU only, not with `conceal`); None: as many as pay, 1
-    for short videos. threads: of torch in each job; None: the cores, divided among as many jobs as suit the video.
+    device: of several, as in "cuda:0,cuda:1", each has a worker. max_memory: bytes for all processes together; None: as
+    many jobs as fit in half of what is free.
+    jobs: segments decoded at once, each in a process of its own (not with `conceal`); None: as many as pay, 1 for
+    short videos. threads: of torch in each job; None: the cores, divided among as many jobs as suit the video.
     conceal: fill what a damaged file has lost from the nearest intact frames, with one warning for each gap.
     load: how to get the model; a `CodecCache` loads it once for several files.
     A file that was cut off or is still being written is decoded up to its last complete segment, with a warning.
@@ -98,6 +104,7 @@ def decode(
     if str(source) == STANDARD_STREAM:
         raise UsageError("a .stp file has its index at the end and cannot be read from a pipe; name the file")
     check_target(target, source=source, overwrite=overwrite)
+    limit = budget(max_memory)
     with (
         StpReader(source, thorough=conceal) as stream,
         OutputFile(target, source=source, overwrite=overwrite) as output,
@@ -113,16 +120,22 @@ def decode(
             frame_count=total,
             duration_seconds=seconds_of(stream, stream.segments[-1].last_pts),
         )
-        loaded = codec_of_file(header, model=model, device=device, model_dir=model_dir, load=load)
+        work = video_of(stream, chosen)
+        work.require(limit, "decoding", warn=warn, remedy="decode it where there is more")
+        loaded = codec_of_file(header, model=model, device=first_device(device), model_dir=model_dir, load=load)
         sidecar = salvage_sidecar(stream, output, warn=warn) if conceal else read_sidecar(stream, output)
         time_base = Fraction(*header.time_base)
 
         clock = time.monotonic()
         frames_done = 0
-        codec = SegmentCodec(header, loaded.codec, loaded.device)
+        codec = with_reserve(
+            SegmentCodec(header, loaded.codec, loaded.device),
+            lambda: codec_of_file(header, model=model, device="cpu", model_dir=model_dir, load=load),
+            warn,
+        )
         with (
-            planned(jobs, threads, device=device, video=None if conceal else video_of(stream, chosen)) as plan,
-            hired(plan.count, Setup(header, model, model_dir, plan.threads, plan.cores)) as crew,
+            planned(jobs, threads, device=device, video=None if conceal else work, limit=limit) as plan,
+            hired(plan, Setup(header, model, model_dir, plan.threads, plan.cores), warn) as crew,
             VideoWriter(
                 output.file(),
                 info,
@@ -150,7 +163,7 @@ def decode(
         segments=len(chosen.segments),
         elapsed_seconds=time.monotonic() - clock,
         model=loaded.model,
-        device=str(loaded.device),
+        device=str(loaded.device) if plan.count == 1 else ",".join(plan.devices),
         jobs=plan.count,
     )
 
@@ -230,4 +243,6 @@ def _frame_total(stream: StpReader, chosen: Selection) -> int:
 def video_of(stream: StpReader, chosen: Selection) -> Video:
     """What of the file there is to decode."""
     header, counts = stream.header, [stream.segments[number].frame_count for number in chosen.segments]
-    return Video(sum(counts), max(counts), header.height, header.width, frame_bytes(header))
+    return Video(
+        sum(counts), max(counts), header.height, header.width, frame_bytes(header), header.tile, use=DECODING
+    )

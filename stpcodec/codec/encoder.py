@@ -15,16 +15,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stpcodec import __version__
+from stpcodec.codec.budget import ENCODING, TILES, Budget, budget, size_text, tile_within
 from stpcodec.codec.comparison import MakeJudge, Verdict, compare
 from stpcodec.codec.crew import Crew, hired
 from stpcodec.codec.decoder import frames_ahead
+from stpcodec.codec.devices import first_device
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
 from stpcodec.codec.farm import Farm, Segments
 from stpcodec.codec.jobs import Video, planned
-from stpcodec.codec.models import LoadCodec, LoadedCodec, load_codec
+from stpcodec.codec.models import LoadCodec, LoadedCodec, codec_of_file, load_codec
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.qualities import Qualities
+from stpcodec.codec.reserve import with_reserve
 from stpcodec.codec.resume import Resumed, copy_segments, skip_done
 from stpcodec.codec.segment_jobs import segment_stream
 from stpcodec.codec.segments import SegmentCodec
@@ -37,6 +40,9 @@ from stpcodec.patches.partition import chunks
 from stpcodec.patches.scenes import SceneCutDetector
 from stpcodec.video.frames import VideoInfo, Warn, log_warning
 from stpcodec.video.reader import VideoReader
+
+_LARGE_FRAME_BYTES = 6e6
+"""Eight of them are 48 MB: frames above 1920×1080, and such frames of more than 8 bits."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ def encode(
     verify: bool = False,
     judge: MakeJudge | None = None,
     tile: int = 0,
+    max_memory: float | None = None,
     resume: bool = False,
     farm: Farm | None = None,
     load: LoadCodec | None = None,
@@ -94,8 +101,12 @@ def encode(
     effort: 0 to 9; above 0 each segment is held in memory and coded several times (codec/effort.py).
     model: a name or a weights file, None for the default. model_dir: a folder of models of your
     own to look into first (then $STPCODEC_MODELS and the user's). segment_frames: the longest segment, 1 to 256.
-    tile: tile size in luma samples, 0 to tile only frames too large for memory.
-    jobs: segments coded at once, each in a process of its own (CPU only); None: as many as pay, 1 for short videos.
+    tile: tile size in luma samples, 0 to tile only frames above 4096×2304.
+    max_memory: bytes for all processes together. Larger frames are tiled, and tiles are smaller, where that is needed
+    (codec/budget.py), so other bytes may come out; None: as many jobs as fit in half of what is free, the same bytes
+    everywhere.
+    device: of several, as in "cuda:0,cuda:1", each has a worker.
+    jobs: segments coded at once, each in a process of its own; None: as many as pay, 1 for short videos.
     threads: of torch in each job; None: the cores, divided among as many jobs as suit the video. The bytes depend on
     neither.
     verify: decode what was written before it gets its name, and report PSNR against the source. judge: of another
@@ -116,22 +127,25 @@ def encode(
     if resume and STANDARD_STREAM in (str(source), str(target)):
         raise UsageError("resume needs files it can read again, not standard input or output; use file names")
     check_target(target, source=source, overwrite=overwrite)
+    limit = budget(max_memory)
     with (
         VideoReader(source, strict=strict, warn=warn) as reader,
         OutputFile(target, source=source, overwrite=overwrite, resumable=True, resume=resume) as output,
         planned(
             jobs if farm is None else 1, threads if farm is None else threads or 1, device=device,
-            video=_video(reader.info, segment_frames),
+            video=(video := _video(reader.info, segment_frames, tile, qualities.effort, limit)), limit=limit,
         ) as plan,
     ):
-        loaded = (load or load_codec)(model, device=device, model_dir=model_dir)
+        if farm is None:
+            video.require(limit, "encoding", warn=warn, remedy=_remedy(video, limit))
+        loaded = (load or load_codec)(model, device=first_device(device), model_dir=model_dir)
         info = reader.info
         header = stream_header(
             info,
             loaded,
             quality=qualities.of_file,
             segment_frames=segment_frames,
-            tile=tile,
+            tile=video.tile,
             encoder=f"stpcodec {__version__}{qualities.remark and ': '}{qualities.remark}",
         )
         writer = StpWriter(output.file())
@@ -154,18 +168,22 @@ def encode(
             segment_frames=segment_frames,
             detector=SceneCutDetector(),
         )
-        codec = SegmentCodec(header, loaded.codec, loaded.device, qualities)
+        codec = with_reserve(
+            SegmentCodec(header, loaded.codec, loaded.device, qualities),
+            lambda: codec_of_file(header, model=model, device="cpu", model_dir=model_dir, load=load),
+            warn,
+        )
 
         def tick() -> None:
             progress(watch.look(segments, writer))
 
-        setup = Setup(header, model, model_dir, plan.threads, plan.cores, qualities)
-        with hired(plan.count, setup) as crew:
+        setup = Setup(header, model, model_dir, plan.threads, plan.cores, qualities, plan.pictures)
+        with hired(plan, setup, warn) as crew:
             with (
-                segment_stream(codec, crew, write, cores=plan.cores, tick=tick)
+                segment_stream(codec, crew, write, plan=plan, tick=tick)
                 if farm is None
                 else farm.segments(setup, write, tick) as segments,
-                prefetched(skip_done(parts, done, source)) as parts_ahead,
+                prefetched(skip_done(parts, done, source), depth=_chunks_ahead(info)) as parts_ahead,
             ):
                 segments.frames, segments.segments = done.frames, done.segments
                 for chunk in parts_ahead:
@@ -189,15 +207,34 @@ def encode(
             bits_per_pixel=8 * (writer.bytes_written - sidecar_bytes) / (segments.frames * info.width * info.height),
             elapsed_seconds=elapsed_seconds,
             model=loaded.model,
-            device=str(loaded.device),
+            device=str(loaded.device) if plan.count == 1 else ",".join(plan.devices),
             psnr_db=verdict.psnr_db if verdict else None,
             jobs=plan.count,
             score=verdict.score if verdict else None,
         )
 
 
-def _video(info: VideoInfo, segment_frames: int) -> Video:
-    return Video(info.frame_count_estimate, segment_frames, info.height, info.width, frame_bytes(info))
+def _video(info: VideoInfo, segment_frames: int, tile: int, effort: int, limit: Budget) -> Video:
+    """With the tiles that keep the limit."""
+    height, width, size = info.height, info.width, frame_bytes(info)
+    tile = tile_within(limit, height, width, asked=tile, held_bytes=segment_frames * size if effort else 0)
+    return Video(
+        info.frame_count_estimate, segment_frames, height, width, size, tile, ENCODING, holds_segments=effort > 0
+    )
+
+
+def _chunks_ahead(info: VideoInfo) -> int:
+    """How many chunks are read ahead: of large frames fewer, for they take as long to code."""
+    return 2 if frame_bytes(info) < _LARGE_FRAME_BYTES else 1
+
+
+def _remedy(video: Video, limit: Budget) -> str:
+    """Where not even one job has room."""
+    smallest = replace(video, tile=TILES[-1])
+    least = size_text(1.01 * smallest.job_bytes(1))
+    if limit.asked:
+        return f"the least for such frames is {least}, with --tile {TILES[-1]}"
+    return f"free some memory, or ask for --max-memory, at least {least}: the frames are coded in tiles then"
 
 
 def _check_options(source: str | Path, target: str | Path, *, segment_frames: int, verify: bool) -> None:

@@ -17,10 +17,13 @@ from stpcodec.model.planes import Planes
 
 
 class Chain:
-    """The chunks of one segment (of one tile of it), coded by `pool`. What comes out does not depend on the pool."""
+    """The chunks of one segment (of one tile of it), coded by `pool`. What comes out does not depend on the pool.
 
-    def __init__(self, codec: ChunkCodec, *, quality: int, pool: Executor) -> None:
-        self._codec, self._quality, self._pool = codec, quality, pool
+    shown: chunks come with their frames as they decode, which take memory.
+    """
+
+    def __init__(self, codec: ChunkCodec, *, quality: int, pool: Executor, shown: bool = True) -> None:
+        self._codec, self._quality, self._pool, self._shown = codec, quality, pool, shown
         self._history: Future[History | None] = Future()
         self._history.set_result(None)
 
@@ -34,6 +37,7 @@ class Chain:
         result: Future[EncodedChunk] = Future()
         history: Future[History | None] = Future()
         before, self._history = self._history, history
+        shown = self._shown
 
         # Not by way of `before`: it holds its callbacks, and a circle keeps frames until the collector comes by.
         def begin(done: Future[History | None]) -> None:
@@ -44,7 +48,7 @@ class Chain:
             except BaseException as error:
                 _fail((history, result), error)
                 return
-            _Pictures(chunk, self._pool, history, result).submit_ready()
+            _Pictures(chunk, self._pool, history, result, shown).submit_ready()
 
         before.add_done_callback(begin)
         return result
@@ -54,9 +58,10 @@ class _Pictures:
     """The pictures of one chunk on their way."""
 
     def __init__(
-        self, chunk: ChunkEncoding, pool: Executor, history: Future[History | None], result: Future[EncodedChunk]
-    ) -> None:
-        self._chunk, self._pool, self._history, self._result = chunk, pool, history, result
+        self, chunk: ChunkEncoding, pool: Executor, history: Future[History | None], result: Future[EncodedChunk],
+        shown: bool,
+    ) -> None:  # fmt: skip
+        self._chunk, self._pool, self._history, self._result, self._shown = chunk, pool, history, result, shown
         self._lock = threading.Lock()
         self._waiting = list(chunk.order)
         self._missing = len(self._waiting)
@@ -82,9 +87,11 @@ class _Pictures:
                 self._missing -= 1
                 complete = not self._missing
             if complete:
-                self._result.set_result(self._chunk.result())
+                self._result.set_result(self._chunk.result(shown=self._shown))
         except BaseException as error:
             _fail((self._history, self._result), error)
+            if not isinstance(error, Exception):  # a signal: not to wait until other tiles are coded
+                raise
 
 
 def _fail(futures: tuple[Future, ...], error: BaseException) -> None:  # type: ignore[type-arg]

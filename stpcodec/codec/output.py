@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import stat
 import sys
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -214,6 +212,8 @@ class OutputFile:
 
         Where the partial file has a known name, so has the first of each suffix: the run after a killed one takes its.
         """
+        import tempfile  # and with it Python's random numbers: a hundredth of a second for every start
+
         folder = self._final.parent if self._final else Path(tempfile.gettempdir())
         if self._partial is not None:
             path = self._partial.path.with_name(f"{self._partial.path.name}{suffix}")
@@ -233,7 +233,7 @@ class OutputFile:
 
     def _create(self, folder: Path, suffix: str) -> Path:
         # Hidden, and with the suffix at the end: FFmpeg's muxers may look at it. Mode bits follow the umask.
-        path = folder / f".stpcodec-{secrets.token_hex(8)}.part{suffix[:32]}"
+        path = folder / f".stpcodec-{os.urandom(8).hex()}.part{suffix[:32]}"
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except OSError as error:

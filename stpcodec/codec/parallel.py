@@ -21,35 +21,36 @@ MOST_WORKERS = 4
 
 
 class Inline(Executor):
-    """Does what it is given at once, in the caller's thread."""
+    """Does what it is given at once, in the caller's thread. Signals and exits pass: nobody may come by for long."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except BaseException as error:  # delivered with the result, as by any executor
+        except Exception as error:  # delivered with the result, as by any executor
             future.set_exception(error)
         return future
 
 
 @contextmanager
-def picture_pool(device: torch.device, cores: int = 1) -> Iterator[Executor]:
+def picture_pool(device: torch.device, cores: int = 1, pictures: int | None = None) -> Iterator[Executor]:
     """Workers for as many threads as the caller may use (torch.get_num_threads), with as many helpers for what goes on
     within a picture; `Inline` where that is one, or the device has a queue of its own. Inside the block operations use
     one thread each, so that sums are rounded alike whatever the number.
 
-    cores: where there are more of them than threads, more workers.
+    cores: where there are more of them than threads, more workers. pictures: most of them, None for MOST_WORKERS.
     """
     threads = max(torch.get_num_threads(), cores)
     if device.type != "cpu":
         yield Inline()
         return
     with _threads(1), helped_by(threads - 1):
-        if threads < 2:
+        workers = min(threads, pictures or MOST_WORKERS)
+        if workers < 2:
             yield Inline()
             return
         # A thread's own number of OpenMP threads; PyTorch has no other way to set it.
-        pool = ThreadPoolExecutor(min(threads, MOST_WORKERS), "stpcodec-picture", torch.set_num_threads, (1,))
+        pool = ThreadPoolExecutor(workers, "stpcodec-picture", torch.set_num_threads, (1,))
         try:
             yield pool
         finally:

@@ -36,10 +36,11 @@ def to_planes(frames: Sequence[Picture], *, bit_depth: int, multiple: int, devic
         joined = np.stack(planes)
         if joined.dtype == np.uint16:  # 10-bit samples fit int16, which every device knows
             joined = joined.view(np.int16)
-        return torch.from_numpy(joined).to(device).to(torch.float32).div_(peak(bit_depth))
+        return torch.from_numpy(joined).to(device)
 
     y, u, v = stack([f.y for f in frames]), stack([f.u for f in frames]), stack([f.v for f in frames])
-    return Planes(*pad_planes(y, u, v, multiple))
+    padded = pad_planes(y, u, v, multiple)  # as integers: a quarter of the memory
+    return Planes(*(plane.to(torch.float32).div_(peak(bit_depth)) for plane in padded))
 
 
 def to_samples(

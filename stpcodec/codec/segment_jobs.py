@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from stpcodec.codec.crew import Crew, Desk, Worker
-from stpcodec.codec.jobs import WAITING_BYTES
+from stpcodec.codec.jobs import WAITING_BYTES, Jobs
 from stpcodec.codec.segments import SegmentCodec, SegmentStream
 from stpcodec.codec.worker import Add, Added, Close, Open
 from stpcodec.container import Segment
@@ -27,11 +27,11 @@ _LOOK_SECONDS = 0.2  # how often a waiting caller looks up: signals, progress
 
 @contextmanager
 def segment_stream(
-    codec: SegmentCodec, crew: Crew | None, write: Callable[[Segment], object], *, cores: int, tick: Callable[[], None]
+    codec: SegmentCodec, crew: Crew | None, write: Callable[[Segment], object], *, plan: Jobs, tick: Callable[[], None]
 ) -> Iterator[SegmentStream | SegmentJobs]:
     """Chunks to segments: by `crew`, or in this process if it is None."""
     if crew is None:
-        with codec.pool(cores) as pool:
+        with codec.pool(plan.cores, plan.pictures) as pool:
             yield SegmentStream(codec, write, pool)
         return
     window_frames = 2 * len(crew.workers) * codec.header.segment_frames

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import torch
@@ -20,6 +21,7 @@ from stpcodec.codec.parallel import Inline, picture_pool
 from stpcodec.codec.planning import Planner
 from stpcodec.codec.prefetch import prefetched
 from stpcodec.codec.qualities import Qualities
+from stpcodec.codec.reserve import Builder, Reserve
 from stpcodec.codec.samples import to_planes, to_samples
 from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.container import Chunk, Segment, StreamHeader
@@ -37,13 +39,14 @@ LOOKAHEAD_FRAMES = 16
 class SegmentCodec:
     """Codes segments of the stream that `header` describes. Holds no state between segments.
 
-    qualities: to encode with; None: all chunks have the header's.
+    qualities: to encode with; None: all chunks have the header's. reserve: for where the device's memory runs out.
     """
 
     header: StreamHeader
     codec: ChunkCodec
     device: torch.device
     qualities: Qualities | None = None
+    reserve: Reserve | None = None
 
     @property
     def tiled(self) -> TiledCodec:
@@ -63,8 +66,13 @@ class SegmentCodec:
         """Of picture number `picture`, in the order of coding, of the segment that begins at `first_frame`."""
         return self.header.quality if self.qualities is None else self.qualities.of_picture(first_frame, picture)
 
-    def open(self, first_frame: int, pool: Executor | None = None) -> SegmentBuilder | SearchedSegment:
+    def open(self, first_frame: int, pool: Executor | None = None) -> Builder:
         """pool: codes the segment's pictures; None codes them in the caller's thread."""
+        if self.reserve is None:
+            return self._open(first_frame, pool)
+        return self.reserve.builder(lambda: self._open(first_frame, pool), lambda other: other.open(first_frame, pool))
+
+    def _open(self, first_frame: int, pool: Executor | None) -> SegmentBuilder | SearchedSegment:
         coding = pool or Inline()
         if self.qualities is None or not self.qualities.effort:
             return SegmentBuilder(self, first_frame, coding)
@@ -81,9 +89,9 @@ class SegmentCodec:
         value = self.qualities.of_segment(first_frame)
         return SearchedSegment(build, quality=value, effort=self.qualities.effort)
 
-    def pool(self, cores: int = 1) -> AbstractContextManager[Executor]:
+    def pool(self, cores: int = 1, pictures: int | None = None) -> AbstractContextManager[Executor]:
         """`picture_pool`, to open segments with. Tiles are there since memory is short: one after the other."""
-        return nullcontext(Inline()) if self.header.tile else picture_pool(self.device, cores)
+        return picture_pool(self.device, cores, 1 if self.header.tile else pictures)
 
     def latents(self, segment: Segment) -> Iterator[list[TileLatents]]:
         """The integers of every chunk, per tile; no pixels. Checks their hash after the last chunk.
@@ -123,6 +131,11 @@ class SegmentCodec:
         Raises:
             CorruptSegment: as `latents`; after the last frame if only the hash is wrong.
         """
+        if self.reserve is None:
+            return self._frames(segment)
+        return self.reserve.frames(segment, lambda: self._frames(segment))
+
+    def _frames(self, segment: Segment) -> Iterator[Frame]:
         tiled, header = self.tiled, self.header
         histories: list[History] | None = None
         index = 0
@@ -134,6 +147,19 @@ class SegmentCodec:
                     duration = segment.durations[index] if segment.durations else 0
                     yield Frame(y=y, u=u, v=v, pts=segment.pts[index], duration=duration)
                     index += 1
+
+
+@dataclass
+class _Coming:
+    """A chunk being encoded, of so many tiles that are `missing` yet: those on their way, in order, and the streams of
+    those before. originals, decoded: of tiles that are measured."""
+
+    length: int
+    missing: int
+    originals: list[Planes]
+    tiles: deque[Future[EncodedChunk]] = field(default_factory=deque)
+    streams: list[bytes] = field(default_factory=list)
+    decoded: list[Planes] = field(default_factory=list)
 
 
 class SegmentBuilder:
@@ -148,10 +174,10 @@ class SegmentBuilder:
         self._owner, self._raised, self._measured = owner, raised, measured
         self._decibels: list[float] = []
         self._tiled = owner.tiled
-        self._chains = self._tiled.chains(pool)
+        self._chains = self._tiled.chains(pool, shown=measured)
         self._first_frame = first_frame
         self._hasher = xxhash.xxh3_128()
-        self._ahead: deque[tuple[int, list[Future[EncodedChunk]], list[Planes]]] = deque()
+        self._ahead: deque[_Coming] = deque()
         self._chunks: list[Chunk] = []
         self._pts: list[int] = []
         self._durations: list[int] = []
@@ -173,18 +199,21 @@ class SegmentBuilder:
         weights = self._weights(frames)
         start = 0
         for length in self._lengths(planes):
-            part = self._tiled.windows(planes[slice(start, start + length)])
+            windows = self._tiled.windows(planes[slice(start, start + length)])
+            part = list(windows) if self._measured else []
             pictures = range(self._begun, self._begun + owner.codec.picture_count(length))
             qualities = [
                 max(1, min(100, owner.quality_of(self._first_frame, picture) + self._raised)) for picture in pictures
             ]
-            places = [None] * len(part) if weights is None else self._tiled.patches(weights[start : start + length])
-            coming = [
-                chain.add(window, qualities, place)
-                for chain, window, place in zip(self._chains, part, places, strict=True)
-            ]
+            places: Sequence[Tensor | None] = [None] * len(self._chains)
+            if weights is not None:
+                places = self._tiled.patches(weights[start : start + length])
+            coming = _Coming(length, len(self._chains), part)
+            self._ahead.append(coming)
+            for chain, window, place in zip(self._chains, part or windows, places, strict=True):
+                coming.tiles.append(chain.add(window, qualities, place))
+                self._collect(sys.maxsize)  # the integers of all tiles of a large frame are hundreds of megabytes
             self._begun = pictures.stop
-            self._ahead.append((length, coming, part if self._measured else []))
             start += length
         self._pts += [frame.pts for frame in frames]
         self._durations += [frame.duration for frame in frames]
@@ -212,17 +241,21 @@ class SegmentBuilder:
 
     def _collect(self, most: int) -> None:
         """Waits until at most so many frames are on their way."""
-        while sum(length for length, _, _ in self._ahead) > most or (
-            self._ahead and all(future.done() for future in self._ahead[0][1])
-        ):
-            length, coming, originals = self._ahead.popleft()
-            parts = [future.result() for future in coming]
-            if originals:
-                self._decibels += decibels(originals, [part.reconstruction for part in parts])
-            for part in parts:
-                part.latents.hash_into(self._hasher)
-            streams = tuple(stream for part in parts for stream in part.streams)
-            self._chunks.append(Chunk(frame_count=length, streams=streams))
+        while self._ahead:
+            first, too_many = self._ahead[0], sum(coming.length for coming in self._ahead) > most
+            if not first.tiles or not (too_many or first.tiles[0].done()):
+                return
+            part = first.tiles.popleft().result()
+            part.latents.hash_into(self._hasher)
+            first.streams += part.streams
+            if first.originals:
+                first.decoded.append(part.reconstruction)
+            first.missing -= 1
+            if not first.missing:
+                self._ahead.popleft()
+                if first.originals:
+                    self._decibels += decibels(first.originals, first.decoded)
+                self._chunks.append(Chunk(frame_count=first.length, streams=tuple(first.streams)))
 
     @property
     def psnr_db(self) -> float:
@@ -248,7 +281,7 @@ class SegmentStream:
 
     def __init__(self, codec: SegmentCodec, write: Callable[[Segment], object], pool: Executor | None = None) -> None:
         self._codec, self._write, self._pool = codec, write, pool
-        self._open: SegmentBuilder | SearchedSegment | None = None
+        self._open: Builder | None = None
         self.frames = 0
         self.segments = 0
 

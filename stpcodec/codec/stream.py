@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from stpcodec.codec.models import LoadedCodec
-from stpcodec.codec.tiling import choose_tile
+from stpcodec.codec.tiling import OVERLAP
 from stpcodec.container import StreamHeader
 from stpcodec.errors import InputError, UsageError
 from stpcodec.video.frames import VideoInfo
@@ -17,13 +17,10 @@ _MAX_TAG_CHARACTERS = 1 << 16  # all tags together must fit the header's limit; 
 def stream_header(
     info: VideoInfo, loaded: LoadedCodec, *, quality: int, segment_frames: int, tile: int, encoder: str
 ) -> StreamHeader:
-    """The header for encoding the video that `info` describes. tile: as of `choose_tile`.
+    """The header for encoding the video that `info` describes. tile: as of `tile_within`.
 
-    Raises:
-        UsageError: tiles of that size cannot be.
-        InputError: the video is outside of the format's limits (size, time base).
+    Raises InputError: the video is outside of the format's limits (size, time base).
     """
-    tile_size, overlap = choose_tile(info.height, info.width, tile, loaded.codec.alignment)
     try:
         return StreamHeader(
             width=info.width,
@@ -46,8 +43,8 @@ def stream_header(
             weights_sha256=loaded.weights_sha256,
             quality=quality,
             segment_frames=segment_frames,
-            tile=tile_size,
-            tile_overlap=overlap,
+            tile=tile,
+            tile_overlap=OVERLAP if tile else 0,
             encoder=encoder,
         )
     except UsageError as error:  # the options were checked before: what is left comes from the source

@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from stpcodec.codec.budget import budget, tile_within
 from stpcodec.codec.ceiling import ROUNDS, Ceiling
 from stpcodec.codec.comparison import MakeJudge
+from stpcodec.codec.devices import first_device
 from stpcodec.codec.encoder import EncodeReport
 from stpcodec.codec.events import ProgressCallback, ignore_progress
 from stpcodec.codec.goals import Goal, Kind
@@ -79,6 +81,7 @@ def encode_to(
     segment_frames: int = 128,
     threads: int | None = None,
     tile: int = 0,
+    max_memory: float | None = None,
     strict: bool = False,
     overwrite: bool = False,
     load: LoadCodec | None = None,
@@ -107,14 +110,16 @@ def encode_to(
             # from here on without them: the quality has no say in how many they are
             goal_of_video = replace(goal, value=goal.value - sidecar_bytes)
             with thread_limit(threads):
-                loaded = (load or load_codec)(model, device=device, model_dir=model_dir)
+                loaded = (load or load_codec)(model, device=first_device(device), model_dir=model_dir)
                 sample = take_sample(
                     source, chunk_frames=loaded.codec.chunk_frames, segment_frames=segment_frames, strict=strict,
                     progress=progress,
                 )  # fmt: skip
                 search = Search(goal_of_video, _TRIAL_STEP)
                 if not sample.is_everything:
-                    header = _header(source, loaded, segment_frames=segment_frames, tile=tile, strict=strict)
+                    header = _header(
+                        source, loaded, max_memory, segment_frames=segment_frames, tile=tile, strict=strict
+                    )
                     _try(search, sample, header, loaded, judge, interest, _TRIALS)
             trials = len(search.known)
             start = Search(goal_of_video, known=search.known).guess()
@@ -147,6 +152,7 @@ def search_quality(
     segment_frames: int = 128,
     threads: int | None = None,
     tile: int = 0,
+    max_memory: float | None = None,
     strict: bool = False,
     load: LoadCodec | None = None,
     progress: ProgressCallback = ignore_progress,
@@ -159,12 +165,12 @@ def search_quality(
     if str(source) == STANDARD_STREAM:
         raise UsageError("a search needs a file it can read again, not standard input; name the file")
     with thread_limit(threads):
-        loaded = (load or load_codec)(model, device=device, model_dir=model_dir)
+        loaded = (load or load_codec)(model, device=first_device(device), model_dir=model_dir)
         sample = take_sample(
             source, chunk_frames=loaded.codec.chunk_frames, segment_frames=segment_frames, strict=strict,
             progress=progress,
         )  # fmt: skip
-        header = _header(source, loaded, segment_frames=segment_frames, tile=tile, strict=strict)
+        header = _header(source, loaded, max_memory, segment_frames=segment_frames, tile=tile, strict=strict)
         search = Search(goal)
         _try(search, sample, header, loaded, judge, interest, _SEARCH_TRIALS)
     best = search.best()
@@ -277,9 +283,12 @@ def _sidecar_bytes(goal: Goal, source: str | Path, output: OutputFile) -> int:
     return size
 
 
-def _header(source: str | Path, loaded: LoadedCodec, *, segment_frames: int, tile: int, strict: bool) -> StreamHeader:
+def _header(
+    source: str | Path, loaded: LoadedCodec, max_memory: float | None, *, segment_frames: int, tile: int, strict: bool
+) -> StreamHeader:
     with VideoReader(source, strict=strict, warn=lambda _: None) as reader:
         info = reader.info
+    tile = tile_within(budget(max_memory), info.height, info.width, asked=tile)
     return stream_header(info, loaded, quality=LOWEST, segment_frames=segment_frames, tile=tile, encoder="")
 
 

@@ -6,7 +6,7 @@ decoder stay equal tile by tile and only the pixels shown are blended.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -77,13 +77,13 @@ class TiledCodec:
             except UsageError as error:
                 raise CorruptFile(f"its tiles cannot cover its frames ({error}); the file is damaged") from error
 
-    def chains(self, pool: Executor) -> list[Chain]:
-        """Encoders of one segment, one a tile: each takes its `window` of every chunk."""
-        return [Chain(self.codec, quality=self.quality, pool=pool) for _ in self.tiles]
+    def chains(self, pool: Executor, *, shown: bool = True) -> list[Chain]:
+        """Encoders of one segment, one a tile: each takes its `window` of every chunk. shown: as of `Chain`."""
+        return [Chain(self.codec, quality=self.quality, pool=pool, shown=shown) for _ in self.tiles]
 
-    def windows(self, planes: Planes) -> list[Planes]:
-        """The parts of padded planes under the tiles."""
-        return [_window(planes, tile) for tile in self.tiles]
+    def windows(self, planes: Planes) -> Iterator[Planes]:
+        """The parts of padded planes under the tiles, each made when it is asked for."""
+        return (_window(planes, tile) for tile in self.tiles)
 
     def patches(self, weights: Tensor) -> list[Tensor]:
         """The parts of a grid of patches ``[N, H/16, W/16]`` under the tiles."""

@@ -4,6 +4,7 @@ parent                                    worker
 Setup ─────────────────────────────────►  loads the model
 Open, Add, Add, … Close ───────────────►  ◄─ Added for each Add, then the Segment
 Decode ────────────────────────────────►  ◄─ Frame, Frame, … (or InspectedFrame …) then Done
+                                          ◄─ Warned at any time
                                           ◄─ Failed at any time, and nothing more
 
 The worker ends when its end of the connection is closed, however its parent ends. Only what a request needs is loaded
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 from stpcodec.codec.allocator import keep_freed_memory
 
 if TYPE_CHECKING:  # torch takes two seconds to load, during which the parent may die
+    from stpcodec.codec.models import LoadedCodec
     from stpcodec.codec.qualities import Qualities
     from stpcodec.codec.segments import SegmentCodec
     from stpcodec.codec.selection import Selection
@@ -36,7 +38,7 @@ if TYPE_CHECKING:  # torch takes two seconds to load, during which the parent ma
 class Setup:
     """The stream to work on; model and model_dir as the caller gave them, to find the header's model again.
 
-    threads, cores: as in `Jobs`. qualities: as in `SegmentCodec`.
+    threads, cores, pictures: as in `Jobs`. qualities: as in `SegmentCodec`. device: of this worker.
     """
 
     header: StreamHeader
@@ -45,6 +47,8 @@ class Setup:
     threads: int | None
     cores: int = 1
     qualities: Qualities | None = None
+    pictures: int | None = None
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,13 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Warned:
+    """At any time."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Failed:
     error: BaseException
 
@@ -114,27 +125,36 @@ def _serve(connection: Connection, requests: queue.SimpleQueue[object]) -> None:
     import torch
 
     from stpcodec.codec.models import codec_of_file
+    from stpcodec.codec.reserve import with_reserve
     from stpcodec.codec.segments import SegmentCodec
 
     setup = requests.get()
     assert isinstance(setup, Setup)
     if setup.threads is not None:
         torch.set_num_threads(setup.threads)
-    loaded = codec_of_file(setup.header, model=setup.model, device="cpu", model_dir=setup.model_dir)
-    codec = SegmentCodec(setup.header, loaded.codec, loaded.device, setup.qualities)
+
+    def load(device: str) -> LoadedCodec:
+        return codec_of_file(setup.header, model=setup.model, device=device, model_dir=setup.model_dir)
+
+    loaded = load(setup.device)
+    codec = with_reserve(
+        SegmentCodec(setup.header, loaded.codec, loaded.device, setup.qualities),
+        lambda: load("cpu"),
+        lambda text: connection.send(Warned(text)),
+    )
     while True:
         match requests.get():
             case Open(first_frame):
-                _encode(codec, first_frame, setup.cores, requests, connection)
+                _encode(codec, first_frame, setup, requests, connection)
             case Decode() as request:
                 _decode(codec, request, connection)
 
 
 def _encode(
-    codec: SegmentCodec, first_frame: int, cores: int, requests: queue.SimpleQueue[object], connection: Connection
+    codec: SegmentCodec, first_frame: int, setup: Setup, requests: queue.SimpleQueue[object], connection: Connection
 ) -> None:
     """As in `segment_stream`: the same bytes."""
-    with codec.pool(cores) as pool:
+    with codec.pool(setup.cores, setup.pictures) as pool:
         builder = codec.open(first_frame, pool)
         while isinstance(request := requests.get(), Add):
             builder.add(request.frames)

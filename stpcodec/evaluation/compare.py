@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from stpcodec.codec.budget import budget
 from stpcodec.codec.crew import hired
 from stpcodec.codec.decoder import inspected_frames, video_of
+from stpcodec.codec.devices import first_device
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
 from stpcodec.codec.inspection import InspectedFrame
 from stpcodec.codec.jobs import planned
@@ -68,6 +70,7 @@ def compare(
     device: str = "auto",
     threads: int | None = None,
     jobs: int | None = None,
+    max_memory: float | None = None,
     overwrite: bool = False,
     load: LoadCodec | None = None,
     progress: ProgressCallback = ignore_progress,
@@ -76,7 +79,7 @@ def compare(
     """Write `folder`/index.html, which needs no network and no other file.
 
     start, seconds: the span to show. picture_width: larger frames are shown smaller; PSNR is that of the full frames.
-    page_bytes: room for the pictures; they get coarser where it is short. jobs, threads: as of `decode`.
+    page_bytes: room for the pictures; they get coarser where it is short. jobs, threads, max_memory: as of `decode`.
 
     Raises:
         UsageError: the two do not belong together, a value is out of range, the pictures do not fit.
@@ -93,14 +96,16 @@ def compare(
     with StpReader(source) as stream, VideoReader(original, warn=warn) as reader:
         chosen = select(stream, start=start, end=start + seconds, name=str(source), warn=warn)
         _refuse_strangers(stream, reader.info, str(original), str(source))
-        loaded = codec_of_file(stream.header, model=model, device=device, model_dir=model_dir, load=load)
+        loaded = codec_of_file(stream.header, model=model, device=first_device(device), model_dir=model_dir, load=load)
         codec = SegmentCodec(stream.header, loaded.codec, loaded.device)
+        work, limit = video_of(stream, chosen), budget(max_memory)
+        work.require(limit, "decoding", warn=warn, remedy="do it where there is more")
         strip = _strip(stream, chosen, seconds, picture_width, page_bytes)
         target.parent.mkdir(parents=True, exist_ok=True)
         with (
             OutputFile(target, source=source, overwrite=overwrite) as output,
-            planned(jobs, threads, device=device, video=video_of(stream, chosen)) as plan,
-            hired(plan.count, Setup(stream.header, model, model_dir, plan.threads, plan.cores)) as crew,
+            planned(jobs, threads, device=device, video=work, limit=limit) as plan,
+            hired(plan, Setup(stream.header, model, model_dir, plan.threads, plan.cores)) as crew,
         ):
             clock = time.monotonic()
             with inspected_frames(stream, codec, crew, chosen) as frames:

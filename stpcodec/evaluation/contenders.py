@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -88,6 +89,23 @@ class Ours:
             loaded = codec_of_file(stream.header, model=self.model, device=self.device, load=self._loader())
             with frames_ahead(stream, SegmentCodec(stream.header, loaded.codec, loaded.device), None) as frames:
                 _let_go(frames)
+
+    def synchroniser(self) -> Callable[[], object] | None:
+        """Waits until the device has done all that it was given; None where it does everything at once.
+
+        Raises ModelError: there is no such device.
+        """
+        import torch
+
+        from stpcodec.model.zoo import resolve_device
+
+        device = resolve_device(self.device)
+        match device.type:
+            case "cuda":
+                return partial(torch.cuda.synchronize, device)
+            case "mps":
+                return torch.mps.synchronize
+        return None
 
     def _loader(self) -> LoadCodec:
         if self._load is None:

@@ -218,10 +218,11 @@ def _peak_bytes(contender: Contender) -> int:
 def _stages(contender: Contender, run: Callable[..., float], *args: Any) -> tuple[Stage, ...]:
     from stpcodec.evaluation.stages import shares, watched
 
-    with watched() as clock:
-        started = time.process_time()
+    assert isinstance(contender, Ours)
+    with watched(contender.synchroniser()) as clock:
+        started = clock.total()
         run(contender, *args)
-        total = time.process_time() - started
+        total = clock.total() - started
     return tuple(shares(clock, total))
 
 

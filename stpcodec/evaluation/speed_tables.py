@@ -51,7 +51,8 @@ def _profile(profile: Profile) -> str:
         [name, *(f"{part[name].share:.1%}" if name in part else "" for part in (encode, decode))]
         for name in [*names, REST]
     ]
-    text = f"\n{profile.codec}, shares of processor time:\n\n" + table([["stage", "encode", "decode to y4m"], *rows])
+    heading = f"\n{profile.codec}, shares of time (the processor's; on a GPU, on the clock):\n\n"
+    text = heading + table([["stage", "encode", "decode to y4m"], *rows])
     if profile.macs:
         counted = [[part.name, f"{part.per_pixel:,.0f}"] for part in profile.macs]
         text += f"\n{profile.codec}, multiply-accumulates per pixel:\n\n" + table([["network", "MAC/pixel"], *counted])

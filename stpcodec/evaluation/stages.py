@@ -3,6 +3,9 @@
 Outside of `watched` nothing of this is in the program, so it costs nothing. Inside, every call of a stage's functions
 is timed by the processor time of the thread that makes it; a stage within a stage is counted once, for the inner one,
 and what helper threads do for a stage is the stage's (model/side_by_side.py). One run at a time, in one process.
+
+A GPU works through a queue while the processor goes on. There the queue is waited for wherever a stage begins or ends,
+and what counts is the time on the clock: stages are true, and all of it is slower than without somebody watching.
 """
 
 from __future__ import annotations
@@ -65,7 +68,7 @@ REST = "everything else"
 
 @dataclass(frozen=True)
 class Stage:
-    """seconds: processor time of all threads; share: of the whole run's processor time."""
+    """seconds: as of `StageClock`; share: of the whole run's."""
 
     name: str
     seconds: float
@@ -74,11 +77,22 @@ class Stage:
 
 @dataclass
 class StageClock:
-    """Processor seconds by stage, over all threads."""
+    """Seconds by stage, over all threads: of the processor; where there is a queue to `synchronise`, on the clock."""
 
+    synchronise: Callable[[], object] | None = None
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     _local: threading.local = field(default_factory=threading.local)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def total(self) -> float:
+        """To be compared with what it was before: seconds of the whole process, of the same kind."""
+        return time.process_time() if self.synchronise is None else self._now()
+
+    def _now(self) -> float:
+        if self.synchronise is None:
+            return time.thread_time()
+        self.synchronise()
+        return time.perf_counter()
 
     @property
     def current(self) -> str | None:
@@ -99,7 +113,7 @@ class StageClock:
 
     def _settle(self, stack: list[str]) -> None:
         """Charges the time since the last change to the stage that this thread has been in."""
-        now = time.thread_time()
+        now = self._now()
         if stack:
             with self._lock:
                 self.seconds[stack[-1]] += now - self._local.since
@@ -114,12 +128,12 @@ class StageClock:
 
 
 @contextmanager
-def watched() -> Iterator[StageClock]:
-    """Inside the block the clock counts, in this process.
+def watched(synchronise: Callable[[], object] | None = None) -> Iterator[StageClock]:
+    """Inside the block the clock counts, in this process. synchronise: waits for the device's queue, if it has one.
 
     Raises AttributeError when a function of `STAGES` is not where it says.
     """
-    clock = StageClock()
+    clock = StageClock(synchronise)
     for conductor in _CONDUCTORS:  # imported later, their modules would keep what is wrapped now
         importlib.import_module(conductor)
     with ExitStack() as stack:
@@ -134,7 +148,7 @@ def watched() -> Iterator[StageClock]:
 
 
 def shares(clock: StageClock, total_seconds: float) -> list[Stage]:
-    """Stages that took any time, largest first, and the rest. total_seconds: processor time of the whole run."""
+    """Stages that took any time, largest first, and the rest. total_seconds: of the whole run."""
     found = sorted(clock.seconds.items(), key=lambda item: -item[1])
     rest = total_seconds - sum(clock.seconds.values())
     return [Stage(name, seconds, seconds / total_seconds) for name, seconds in [*found, (REST, rest)]]

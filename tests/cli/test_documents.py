@@ -38,6 +38,7 @@ NOT_RUN = {
     r"python -m stpcodec\.evaluation\.rate_distortion ": "takes minutes; test_sweep.py calls what it calls",
     r"stpcodec batch .*--engine ray": "needs a cluster; test_ray_farm.py makes one",
     r"python -m tests\.codec\.target_figures ": "takes an hour; test_targets.py meets targets",
+    r"python -m tests\.(seams|cost_curves) ": "takes minutes to hours",
     r"python -m tests\.fuzz": "takes minutes; tests/fuzz runs short campaigns",
     r"make ": "makes an environment and takes minutes",
     r"pip install ": "needs a network",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ import pytest
 from stpcodec import __version__, errors
 from stpcodec.cli import main
 from stpcodec.cli.signals import SignalReceived
+from stpcodec.cli.verbs import PANELS, load
 from stpcodec.codec.output import OutputClosed
 
 CODES = {
@@ -101,11 +103,25 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert devices.startswith("devices: cpu (")
 
 
-def verbs() -> list[str]:
-    return [command.name or command.callback.__name__.replace("_", "-") for command in main.app.registered_commands]  # type: ignore[union-attr]
+VERBS = [verb for verbs in PANELS.values() for verb in verbs]
 
 
-@pytest.mark.parametrize("verb", verbs())
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_list_says_of_a_verb_what_its_help_begins_with(verb: str) -> None:
+    said = next(verbs[verb] for verbs in PANELS.values() if verb in verbs)
+    assert said == " ".join(inspect.cleandoc(load(verb).__doc__ or "").split("\n\n")[0].split())
+
+
+def test_the_list_loads_no_verb() -> None:
+    code = "import sys; from stpcodec.cli import main; main.run(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "finetune" in done.stdout
+    loaded = set(done.stderr.split())
+    assert "stpcodec.cli.verbs" in loaded
+    assert not loaded & {"stpcodec.cli.encode", "stpcodec.cli.finetune", "torch", "numpy"}
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help_with_examples(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run([verb, "--help"]) == 0
     printed = capsys.readouterr().out

@@ -9,10 +9,11 @@ import pytest
 import typer
 
 from stpcodec.cli import reference
-from stpcodec.cli.main import PANELS, app
+from stpcodec.cli.main import app
+from stpcodec.cli.verbs import PANELS, load
 
 ROOT = Path(__file__).resolve().parents[2]
-VERBS = [verb for verbs in PANELS.values() for verb in verbs]
+VERBS = [load(verb) for verbs in PANELS.values() for verb in verbs]
 
 
 def test_the_page_is_up_to_date() -> None:
@@ -29,7 +30,9 @@ def test_every_verb_has_examples_of_itself(verb) -> None:
 
 def test_every_option_of_every_verb_is_there() -> None:
     page = reference.reference()
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    group = typer.main.get_command(app)
+    for name in group.commands:  # type: ignore[attr-defined]
+        command = group.full(name)  # type: ignore[attr-defined]
         section = page.split(f"\n## stpcodec {name}\n")[1].split("\n## ")[0]
         everywhere = page.split("\n## Options of every command\n")[1].split("\n## ")[0]
         rows = re.findall(r"^\| (.*?) \|", section + everywhere, re.M)

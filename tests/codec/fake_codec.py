@@ -87,7 +87,7 @@ class FakeEncoding:
         assert self.coded is not None
         return self.coded.history
 
-    def result(self) -> FakeEncoded:
+    def result(self, *, shown: bool = True) -> FakeEncoded:
         assert self.coded is not None
         return self.coded
 

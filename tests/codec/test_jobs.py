@@ -12,36 +12,49 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from stpcodec.codec import crew as crew_module
-from stpcodec.codec import jobs as jobs_module
-from stpcodec.codec.crew import Crew, WorkerLost
+from stpcodec.codec.budget import Budget
+from stpcodec.codec.crew import Crew, Worker, WorkerLost
 from stpcodec.codec.decoder import decode
 from stpcodec.codec.encoder import encode
 from stpcodec.codec.events import Progress
 from stpcodec.codec.frame_jobs import FrameJobs
 from stpcodec.codec.jobs import Jobs, Video, choose_jobs
 from stpcodec.codec.segment_jobs import SegmentJobs
-from stpcodec.codec.worker import Add, Added, Close, Decode, Done, Open, Setup
+from stpcodec.codec.worker import Add, Added, Close, Decode, Done, Open, Setup, Warned
 from stpcodec.container import Chunk, Segment, StpReader, StpWriter
 from stpcodec.errors import CorruptSegment, InputError, ModelError, OutputError, UsageError
 from stpcodec.video.frames import Frame
 from stpcodec.video.reader import VideoReader
 from tests.codec.clips import pictures, write_video, write_y4m
 
-CPU = torch.device("cpu")
 LONG = Video(frames=1000, longest_segment=128, height=360, width=640, frame_bytes=345_600)
+
+
+ENOUGH = Budget(64e9)
+
+
+def chosen(
+    jobs: int | None, threads: int | None, video: Video | None = LONG, *, limit: Budget = ENOUGH, device: str = "cpu"
+) -> Jobs:
+    """device: a list, of devices that need not be here."""
+    return choose_jobs(jobs, threads, devices=list(map(torch.device, device.split(","))), video=video, limit=limit)
+
+
+def of_frames(frames: int | None) -> Video:
+    return replace(LONG, frames=frames)
 
 
 class TestChoosing:
     @pytest.fixture(autouse=True)
     def four_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
-        monkeypatch.setattr(jobs_module, "_available_bytes", lambda: 64_000_000_000)
 
     @pytest.mark.parametrize(
         ("jobs", "threads", "expected"),
@@ -57,43 +70,58 @@ class TestChoosing:
         ],
     )
     def test_long_videos(self, jobs: int | None, threads: int | None, expected: Jobs) -> None:
-        assert choose_jobs(jobs, threads, device=CPU, video=LONG) == expected
+        assert chosen(jobs, threads) == expected
 
     def test_a_video_of_unknown_length_counts_as_long(self) -> None:
-        assert choose_jobs(None, None, device=CPU, video=Video(None, 128, 360, 640, 345_600)) == Jobs(4, 1, cores=1)
+        assert chosen(None, None, of_frames(None)) == Jobs(4, 1, cores=1)
 
     @pytest.mark.parametrize("frames", [1, 128, 191])
     def test_videos_of_one_segment_have_one_job_on_all_cores(self, frames: int) -> None:
-        video = Video(frames, 128, 360, 640, 345_600)
-        assert choose_jobs(None, None, device=CPU, video=video) == Jobs(1, 4, cores=4)
+        assert chosen(None, None, of_frames(frames)) == Jobs(1, 4, cores=4)
 
     @pytest.mark.parametrize("frames", [1, 191, 192, 300, 1000, None])
     def test_threads_do_not_follow_from_jobs(self, frames: int | None) -> None:
         """They decide the bytes of the file."""
-        video = Video(frames, 128, 360, 640, 345_600)
-        assert len({choose_jobs(jobs, None, device=CPU, video=video).threads for jobs in (None, 1, 2, 4, 16)}) == 1
+        assert len({chosen(jobs, None, of_frames(frames)).threads for jobs in (None, 1, 2, 4, 16)}) == 1
 
     def test_small_videos_are_not_worth_a_process(self) -> None:
-        assert choose_jobs(None, None, device=CPU, video=Video(1000, 128, 90, 160, 21_600)) == Jobs(1, 1, cores=4)
+        assert chosen(None, None, Video(1000, 128, 90, 160, 21_600)) == Jobs(1, 1, cores=4)
 
-    def test_not_more_jobs_than_segments_or_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert choose_jobs(None, None, device=CPU, video=Video(192, 128, 360, 640, 345_600)) == Jobs(2, 2, cores=2)
-        assert choose_jobs(None, None, device=CPU, video=Video(300, 128, 360, 640, 345_600)) == Jobs(3, 1, cores=1)
+    def test_not_more_jobs_than_segments_or_memory(self) -> None:
+        assert chosen(None, None, of_frames(192)) == Jobs(2, 2, cores=2)
+        assert chosen(None, None, of_frames(300)) == Jobs(3, 1, cores=1)
         huge = Video(1000, 128, 2160, 3840, 12_441_600)
-        assert choose_jobs(None, None, device=CPU, video=huge) == Jobs(1, 4, cores=4)
-        monkeypatch.setattr(jobs_module, "_available_bytes", lambda: 3_000_000_000)
-        assert choose_jobs(None, None, device=CPU, video=LONG) == Jobs(2, 1, cores=1)
-        monkeypatch.setattr(jobs_module, "_available_bytes", lambda: 0)
-        assert choose_jobs(None, None, device=CPU, video=LONG) == Jobs(1, 1, cores=4)
+        assert chosen(None, None, huge) == Jobs(1, 4, cores=4)
+        room = LONG.use.base + 2 * (LONG.job_bytes(1) + 2 * LONG.segment_bytes)
+        assert chosen(None, None, limit=Budget(1.01 * room)) == Jobs(2, 1, cores=1)
+        assert chosen(None, None, limit=Budget(0)) == Jobs(1, 1, cores=4, pictures=1)
+
+    def test_pictures_at_once_have_room_too(self) -> None:
+        huge = Video(1000, 128, 2160, 3840, 12_441_600)
+        limits = [huge.job_bytes(pictures) * 1.01 for pictures in (1, 2, 4)]
+        assert [chosen(None, None, huge, limit=Budget(limit)).pictures for limit in limits] == [1, 2, 4]
+
+    def test_more_jobs_than_a_limit_has_room_for(self) -> None:
+        limit = LONG.use.base + 3.01 * (LONG.job_bytes(1) + 2 * LONG.segment_bytes)
+        with pytest.raises(UsageError, match="has room for 3 jobs, not for 5; ask for fewer --jobs"):
+            chosen(5, 1, limit=Budget(limit, asked=True))
+        assert chosen(5, 1, limit=Budget(limit)) == Jobs(5, 1, cores=1, pictures=1), "nobody asked for that limit"
+
+    def test_a_list_of_devices(self) -> None:
+        assert chosen(None, None, device="cpu,cpu") == Jobs(2, 1, cores=2, devices=("cpu", "cpu"))
+        assert chosen(3, None, device="cpu,cpu") == Jobs(3, 1, cores=1, devices=("cpu", "cpu"))
+        assert chosen(None, None, device="cuda:0,cuda:1") == Jobs(2, None, devices=("cuda:0", "cuda:1"))
+        assert chosen(4, None, device="cuda:0,cuda:1") == Jobs(4, None, devices=("cuda:0", "cuda:1"))
+        assert chosen(None, None, device="cuda") == Jobs(1, None, devices=("cuda",))
 
     def test_one_job_where_workers_are_of_no_use(self) -> None:
-        assert choose_jobs(4, None, device=torch.device("cuda"), video=LONG) == Jobs(1, None)
-        assert choose_jobs(4, None, device=CPU, video=None) == Jobs(1, None)
+        assert chosen(4, None, None) == Jobs(1, None)
+        assert chosen(None, None, None, device="cuda:0,cuda:1") == Jobs(1, None, devices=("cuda:0",))
 
     @pytest.mark.parametrize(("jobs", "threads"), [(0, None), (-1, None), (None, 0)])
     def test_numbers_below_one(self, jobs: int | None, threads: int | None) -> None:
         with pytest.raises(UsageError, match="at least 1"):
-            choose_jobs(jobs, threads, device=CPU, video=LONG)
+            chosen(jobs, threads)
 
 
 def frame(pts: int) -> Frame:
@@ -389,6 +417,29 @@ class TestProcesses:
         assert (tmp_path / "1.stp").read_bytes() == (tmp_path / "2.stp").read_bytes()
         assert (tmp_path / "1.y4m").read_bytes() == (tmp_path / "2.y4m").read_bytes()
 
+    def test_the_same_bytes_of_lists_of_devices(self, clip: Path, stp: Path, tmp_path: Path) -> None:
+        """A device each, or one for several workers."""
+        for number, device in enumerate(("cpu", "cpu,cpu", "cpu,cpu,cpu")):
+            report = encode(clip, tmp_path / f"{number}.stp", model="dct", segment_frames=5, device=device)
+            assert (report.jobs, report.device) == (number + 1, device)
+            assert (tmp_path / f"{number}.stp").read_bytes() == stp.read_bytes()
+            decoded = decode(stp, tmp_path / f"{number}.y4m", device=device)
+            assert (decoded.jobs, decoded.device) == (number + 1, device)
+        assert len({(tmp_path / f"{number}.y4m").read_bytes() for number in range(3)}) == 1
+
+    def test_every_worker_has_its_device(self, stp: Path) -> None:
+        with StpReader(stp) as stream, Crew(Setup(stream.header, None, None, 1), 5, ("cuda:0", "cuda:1")) as crew:
+            found = [worker.setup.device for worker in crew.workers]
+        assert found == ["cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"]
+
+    def test_a_worker_without_its_device(self, stp: Path) -> None:
+        with (
+            StpReader(stp) as stream,
+            Crew(Setup(stream.header, None, None, 1), 1, ("cuda:999",)) as crew,
+            pytest.raises(ModelError, match="cuda:999: there is no such CUDA device here"),
+        ):
+            talk(crew, Open(0))
+
     @pytest.mark.parametrize("threads", [None, 2, 8])
     def test_the_same_bytes_of_jobs_with_several_threads(
         self, threads: int | None, tmp_path: Path, tiny_weights: Path
@@ -489,6 +540,14 @@ class TestProcesses:
             os.kill(worker.pid, signal.SIGKILL)
             with pytest.raises(WorkerLost, match="ended by SIGKILL, perhaps because memory ran out"):
                 list(iter(worker.receive, None))
+
+    def test_what_a_worker_warns_of_is_said(self) -> None:
+        said: list[str] = []
+        worker = Worker(None, said.append)  # type: ignore[arg-type]
+        messages = iter([Warned("its memory ran out"), Done()])
+        worker._connection = SimpleNamespace(recv=lambda: next(messages))  # type: ignore[assignment]
+        assert isinstance(worker.receive(), Done)
+        assert said == ["its memory ran out"]
 
     def test_an_ended_crew_starts_nothing(self, stp: Path) -> None:
         with StpReader(stp) as stream, Crew(Setup(stream.header, None, None, 1), 1) as crew:

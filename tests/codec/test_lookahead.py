@@ -191,3 +191,27 @@ def test_a_pool_that_was_shut_down(tiny: ChunkCodec, chunks: list[Planes]) -> No
     pool.shutdown()
     with pytest.raises(RuntimeError):
         chain.add(chunks[0]).result(timeout=60)
+
+
+def test_a_signal_is_not_held_until_somebody_asks(
+    tiny: ChunkCodec, chunks: list[Planes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the caller's own thread: other tiles of large frames take minutes."""
+    chain = Chain(tiny, quality=50, pool=Inline())
+    chain.add(chunks[0])
+
+    def interrupted(self: ChunkEncoding, picture: Picture) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ChunkEncoding, "code", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        chain.add(chunks[1])
+
+
+def test_frames_that_nobody_looks_at_are_not_kept(
+    tiny: ChunkCodec, chunks: list[Planes], expected: list[EncodedChunk]
+) -> None:
+    chain = Chain(tiny, quality=60, pool=Inline(), shown=False)
+    found = [chain.add(chunk).result() for chunk in chunks[:2]]
+    assert [chunk.streams for chunk in found] == [chunk.streams for chunk in expected[:2]]
+    assert all(len(chunk.reconstruction) == 0 for chunk in found)

@@ -85,3 +85,23 @@ def test_operations_use_one_thread_each_beside_others(threads: int) -> None:
     with thread_beside(CPU):
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == threads
+
+
+def test_at_most_so_many_pictures(threads: int) -> None:
+    """The threads that are left help within the pictures."""
+    with picture_pool(CPU, cores=16, pictures=2) as pool:
+        assert isinstance(pool, ThreadPoolExecutor)
+        assert pool._max_workers == 2
+    with picture_pool(CPU, pictures=1) as pool:
+        assert isinstance(pool, Inline)
+        assert torch.get_num_threads() == 1
+        names = side_by_side([lambda: (time.sleep(0.05), threading.current_thread().name)[1]] * 4)
+    assert (len(set(names)) > 1) == (threads > 1)
+
+
+def test_signals_do_not_wait_for_a_result_in_the_callers_own_thread() -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Inline().submit(interrupted)

@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from stpcodec.codec import chunk
 from stpcodec.codec.decoder import decode
 from stpcodec.codec.encoder import encode
+from stpcodec.evaluation.contenders import Ours
 from stpcodec.evaluation.stages import REST, STAGES, StageClock, _find, shares, watched
 from stpcodec.model import learned
 from tests.codec.clips import pictures, write_y4m
@@ -55,6 +57,40 @@ def test_threads_do_not_disturb_each_other() -> None:
         thread.join()
     assert set(clock.seconds) == {"a", "b"}
     assert all(seconds >= 0.03 for seconds in clock.seconds.values())
+
+
+def test_a_device_with_a_queue_is_waited_for() -> None:
+    """As a GPU does it: the work is given in no time, and done while somebody waits for the queue."""
+    queue: list[float] = []
+
+    def synchronise() -> None:
+        while queue:
+            time.sleep(queue.pop())
+
+    clock = StageClock(synchronise)
+    started = clock.total()
+    with clock.inside("prior"):
+        queue.append(0.05)
+    with clock.inside("synthesis"):
+        queue.append(0.1)
+        with clock.inside("context network"):
+            pass
+    assert clock.total() - started >= 0.15
+    assert clock.seconds["prior"] >= 0.05
+    assert clock.seconds["synthesis"] >= 0.1
+    assert clock.seconds["context network"] < 0.05
+
+
+def test_what_waits_for_which_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Ours("stp-s", 50, "cpu", 1).synchroniser() is None
+    waited: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    wait = Ours("stp-s", 50, "cuda:1", 1).synchroniser()
+    assert wait is not None
+    wait()
+    assert waited == [torch.device("cuda:1")]
 
 
 def test_stages_of_the_learned_model(tmp_path: Path, tiny_weights: Path) -> None:
