@@ -7,7 +7,7 @@ motion vector in the patch in which its control point lies, however far it reach
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,8 @@ from stpcodec.latents.regions import REGION
 from stpcodec.model.transform import Model, Transform
 
 _HEAD_BYTES = 2
+Price = Callable[[np.ndarray, TableSet, np.ndarray], np.ndarray]
+"""(symbols, tables, row of each) to bits of each."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,11 @@ class PictureBits:
 
 @torch.inference_mode()
 def chunk_bits(
-    tiled: TiledCodec, streams: Sequence[bytes], latents: Sequence[TileLatents], previous: Sequence[TileLatents] | None
-) -> list[PictureBits]:
-    """Of the pictures of one chunk, in order of coding. previous: of the chunk before, None in an intra chunk."""
+    tiled: TiledCodec, streams: Sequence[bytes], latents: Sequence[TileLatents], previous: Sequence[TileLatents] | None,
+    price: Price = symbol_bits,
+) -> list[PictureBits]:  # fmt: skip
+    """Of the pictures of one chunk, in order of coding. previous: of the chunk before, None in an intra chunk. price:
+    is shown every symbol once, and says what it counts."""
     per_tile = len(streams) // len(tiled.tiles)
     grid = (tiled.height // PATCH, tiled.width // PATCH)
     found: list[PictureBits] = []
@@ -66,7 +70,7 @@ def chunk_bits(
             own = streams[index * per_tile : (index + 1) * per_tile]
             head = own[0][_HEAD_BYTES * number : _HEAD_BYTES * (number + 1)]
             before = previous[index].latents.anchor if previous else None
-            pricer = _Pricer(tiled.codec.model, tiled.codec.tables, (part.tile.height, part.tile.width))
+            pricer = _Pricer(tiled.codec.model, tiled.codec.tables, (part.tile.height, part.tile.width), price)
             rows, columns = part.tile.y // PATCH, part.tile.x // PATCH
             bits = pricer.picture(part.latents, number, before, absent=bool(head[1] & ABSENT))
             patches[rows : rows + bits.shape[0], columns : columns + bits.shape[1]] += bits
@@ -82,6 +86,7 @@ class _Pricer:
     model: Model
     tables: Tables
     size: tuple[int, int]
+    price: Price
 
     def picture(
         self, chunk: ChunkLatents, number: int, before: PictureLatents | None, *, absent: bool
@@ -98,12 +103,12 @@ class _Pricer:
                 for points, levels in self._motion(picture, place, done, before):
                     _add_points(bits, points, levels)
                 if picture.choice is not None:
-                    bits += _choice_bits(picture.choice, self.tables.blend)
+                    bits += _choice_bits(picture.choice, self.tables.blend, self.price)
             like = done[place.guide] if place.depth else like
         if picture.mode != SKIP or picture.intra:
-            bits += _latent_bits(transform, picture, like)
+            bits += _latent_bits(transform, picture, like, self.price)
         if picture.regions is not None:
-            flags = _choice_bits(picture.regions, self.tables.regions)
+            flags = _choice_bits(picture.regions, self.tables.regions, self.price)
             bits += _spread(flags, REGION // PATCH, bits.shape)
         return bits
 
@@ -129,35 +134,37 @@ class _Pricer:
             values, beside = (part.permute(1, 0, 2, 3)[:, coded] for part in (levels[level], other))
             first, second = to_symbols(values, beside)
             at = context[coded]
-            bits = symbol_bits(first.numpy(), self.tables.motion, at.numpy())
-            bits = bits + symbol_bits(second.numpy(), self.tables.motion, second_context(at, first).numpy())
+            bits = self.price(first.numpy(), self.tables.motion, at.numpy())
+            bits = bits + self.price(second.numpy(), self.tables.motion, second_context(at, first).numpy())
             yield coded[0].nonzero() * (SPACING << level), bits
 
 
-def _latent_bits(transform: Transform, picture: PictureLatents, before: PictureLatents | None) -> np.ndarray:
+def _latent_bits(
+    transform: Transform, picture: PictureLatents, before: PictureLatents | None, price: Price
+) -> np.ndarray:  # fmt: skip
     """Bits ``[H/16, W/16]`` of y and z; before: the picture whose latents the prior looks at."""
     y = picture.y.numpy().reshape(-1)
     bits = np.zeros(tuple(picture.y.shape))
 
-    def price(table: np.ndarray, at: np.ndarray, means: np.ndarray) -> np.ndarray:
+    def symbols_of(table: np.ndarray, at: np.ndarray, means: np.ndarray) -> np.ndarray:
         symbols = (y[at] - means) // SIXTEENTHS
-        bits.reshape(-1)[at] = symbol_bits(symbols, transform.y_tables, table)
+        bits.reshape(-1)[at] = price(symbols, transform.y_tables, table)
         return symbols
 
     grid = (picture.y.shape[1], picture.y.shape[2])
-    walk_latents(transform, picture.z, None if before is None else before.y, picture.quality, grid, price)
+    walk_latents(transform, picture.z, None if before is None else before.y, picture.quality, grid, symbols_of)
     rows = z_rows(transform.z_tables, tuple(picture.z.shape), None if before is None else before.z)
-    hyper = symbol_bits(picture.z.numpy(), transform.z_tables, np.ascontiguousarray(rows)).sum(0)
+    hyper = price(picture.z.numpy(), transform.z_tables, np.ascontiguousarray(rows)).sum(0)
     # z is as fine as y, or a quarter as fine in each direction with its last cells cut off.
     side = max(-(-length // cells) for length, cells in zip(grid, hyper.shape, strict=True))
     return bits.sum(0) + _spread(hyper, 1 << (side - 1).bit_length(), grid)
 
 
-def _choice_bits(choice: Tensor, tables: TableSet) -> np.ndarray:
+def _choice_bits(choice: Tensor, tables: TableSet, price: Price) -> np.ndarray:
     """Bits of flags ``[h, w]``, as `encode_choice` codes them."""
     bits = np.zeros(tuple(choice.shape))
     for part, context in walk_blend(choice):
-        bits[part] = symbol_bits(choice[part].numpy() - 1, tables, context.numpy())
+        bits[part] = price(choice[part].numpy() - 1, tables, context.numpy())
     return bits
 
 

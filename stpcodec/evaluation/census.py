@@ -1,0 +1,60 @@
+"""What an encoder really sends: every symbol of coded clips, counted by the row of the table that priced it.
+
+Training sees latents that are rounded; the encoder leaves out what is not worth its bits, so zeros are more frequent
+than training's loop would count. Tables counted here are those of the symbols that files hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from stpcodec.codec.chunk import ChunkCodec
+from stpcodec.codec.parallel import Inline
+from stpcodec.codec.patch_bits import chunk_bits
+from stpcodec.codec.segments import SegmentBuilder, SegmentCodec
+from stpcodec.container import StreamHeader
+from stpcodec.entropy.tables import TableSet
+from stpcodec.model.transform import Model
+from stpcodec.video.frames import Frame
+
+
+class Census:
+    """counts: int64, as the tables of a weights file are named and shaped; what was seen so far."""
+
+    def __init__(self, model: Model) -> None:
+        self._model, self._codec = model, ChunkCodec(model)
+        tables = {
+            "tables.intra.y": model.intra.y_tables, "tables.intra.z": model.intra.z_tables,
+            "tables.inter.y": model.inter.y_tables, "tables.inter.z": model.inter.z_tables,
+            "tables.motion": self._codec.tables.motion, "tables.blend": self._codec.tables.blend,
+        }  # fmt: skip
+        self.counts = {name: np.zeros(table.counts.shape, np.int64) for name, table in tables.items()}
+        # A set of tables is known by being that very object: two of them may hold the same numbers.
+        self._names = {id(table): name for name, table in tables.items()}
+
+    def add(self, frames: Sequence[Frame], quality: int) -> None:
+        """Codes 8-bit frames of one size as a segment, and counts."""
+        height, width = frames[0].y.shape
+        header = StreamHeader(
+            width=width, height=height, bit_depth=8, time_base=(1, 25), model=self._model.name,
+            weights_sha256=self._model.weights_sha256, quality=quality, segment_frames=len(frames),
+        )  # fmt: skip
+        owner = SegmentCodec(header, self._codec, torch.device("cpu"))
+        builder = SegmentBuilder(owner, 0, Inline())
+        builder.add(frames[:1])
+        for start in range(1, len(frames), self._codec.chunk_frames):
+            builder.add(frames[start : start + self._codec.chunk_frames])
+        segment, previous = builder.close(), None
+        for chunk, latents in zip(segment.chunks, owner.latents(segment), strict=True):
+            chunk_bits(owner.tiled, chunk.streams, latents, previous, self._count)
+            previous = latents
+
+    def _count(self, symbols: np.ndarray, tables: TableSet, rows: np.ndarray) -> np.ndarray:
+        name = self._names.get(id(tables))
+        if name is not None:  # regions have fixed tables
+            columns = np.where(np.abs(symbols) <= tables.largest, symbols + tables.largest, tables.escape)
+            np.add.at(self.counts[name], (rows.reshape(-1), columns.reshape(-1)), 1)
+        return np.zeros(symbols.shape)
