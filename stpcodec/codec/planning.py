@@ -1,14 +1,16 @@
-"""How many frames the chunks of a model with motion hold: chosen before coding, on small pictures.
+"""How many frames the chunks of a model with motion hold: chosen before coding, on small pictures of two sizes.
 
 Long chunks put few predictions between a frame and a good reference, and most frames between two references; but their
 anchors are predicted from far away. Beginning with chunks of one frame, two neighbours become one where predicting its
 anchor across both, and the frame between from its two sides, looks cheaper than predicting each from the one before
-(the same question x264's lookahead asks, on half-size frames).
+(the same question x264's lookahead asks, on half-size frames). Quarter-size pictures see large motion, half-size ones
+what moves by little, or is little: where either says that it looks cheaper, it is done.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,13 +20,24 @@ from torch import Tensor
 from stpcodec.model.motion_match import displacements
 from stpcodec.model.motion_windows import best_displacements
 
-SHRINK = 4
-"""Pictures are compared at a quarter of their sides (an eighth above 1024 samples)."""
 BLOCK = 8
-REACH = 4
-"""Sides of the matched blocks and reach of the match, in samples of the small pictures."""
+"""Sides of the matched blocks, in samples of the small pictures."""
 NOISE = 4.0
 """Squared 8-bit error that costs nothing: no coder would look at it."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Pictures are shrunk so many times (twice as much above 1024 samples) and matched within reach, in their samples.
+    margin: factor of the thresholds."""
+
+    shrink: int
+    reach: int
+    margin: float
+
+
+SCALES = (Scale(4, 4, 1.03), Scale(2, 8, 1.02))
+"""In the order in which they are asked. Measured: docs/ablations.md."""
 GAIN = {1: 0.93, 2: 0.93, 4: 0.94}
 """By the length of two chunks: joined where the cost falls below this share. Measured: docs/ablations.md."""
 DRIFT = {1: 0.1, 2: 0.06, 4: 0.06}
@@ -39,18 +52,22 @@ class Planner:
     """
 
     def __init__(self, luma: Tensor, joining: float = 1.0) -> None:
-        self._last, self._joining = _small(luma), joining
+        self._joining = joining
+        self._last = [_small(luma, scale) for scale in SCALES]
 
     def plan(self, luma: Tensor) -> list[int]:
         """luma ``[N, H, W]``, at most 8 frames: lengths of the chunks to code them in."""
-        pictures = [self._last, *(_small(frame) for frame in luma)]
-        self._last = pictures[-1]
-        gaps = _Gaps(pictures, self._joining)
+        gaps = []
+        for number, scale in enumerate(SCALES):
+            pictures = [self._last[number], *(_small(frame, scale) for frame in luma)]
+            self._last[number] = pictures[-1]
+            gaps.append(_Gaps(pictures, scale.reach, self._joining * scale.margin))
         lengths = [1] * len(luma)
         for size in GAIN:
             start, joined = 0, []
             while lengths:
-                if lengths[:2] == [size, size] and start % (2 * size) == 0 and gaps.pays(start, size):
+                pair = lengths[:2] == [size, size] and start % (2 * size) == 0
+                if pair and any(gap.pays(start, size) for gap in gaps):
                     joined.append(2 * size)
                     lengths = lengths[2:]
                 else:
@@ -61,10 +78,10 @@ class Planner:
 
 
 class _Gaps:
-    """Costs of predicting small pictures from each other."""
+    """Costs of predicting small pictures from each other. margin: factor of the thresholds."""
 
-    def __init__(self, pictures: Sequence[Tensor], joining: float) -> None:
-        self._pictures, self._joining = pictures, joining
+    def __init__(self, pictures: Sequence[Tensor], reach: int, margin: float) -> None:
+        self._pictures, self._reach, self._margin = pictures, reach, margin
         self._matched: dict[tuple[int, int], Tensor] = {}
 
     def pays(self, start: int, size: int) -> bool:
@@ -73,7 +90,7 @@ class _Gaps:
         chain = self._cost(middle, self._match(middle, start)) + self._cost(end, self._match(end, middle))
         past, future = self._match(middle, start), self._match(middle, end)
         between = min(self._cost(middle, prediction) for prediction in ((past + future) / 2, past, future))
-        return self._cost(end, self._match(end, start)) + between < self._joining * (GAIN[size] * chain + DRIFT[size])
+        return self._cost(end, self._match(end, start)) + between < self._margin * (GAIN[size] * chain + DRIFT[size])
 
     def _cost(self, number: int, prediction: Tensor) -> float:
         error = F.avg_pool2d((self._pictures[number] - prediction).square()[None], BLOCK, ceil_mode=True) * 255**2
@@ -81,24 +98,25 @@ class _Gaps:
 
     def _match(self, number: int, reference: int) -> Tensor:
         if (number, reference) not in self._matched:
-            self._matched[number, reference] = _best_blocks(self._pictures[number], self._pictures[reference])
+            own, other = self._pictures[number], self._pictures[reference]
+            self._matched[number, reference] = _best_blocks(own, other, self._reach)
         return self._matched[number, reference]
 
 
-def _small(luma: Tensor) -> Tensor:
-    factor = SHRINK if max(luma.shape) <= 1024 else 2 * SHRINK
+def _small(luma: Tensor, scale: Scale) -> Tensor:
+    factor = scale.shrink if max(luma.shape) <= 1024 else 2 * scale.shrink
     return F.avg_pool2d(luma[None, None], factor, ceil_mode=True)[0, 0].cpu()
 
 
-def _best_blocks(picture: Tensor, reference: Tensor) -> Tensor:
+def _best_blocks(picture: Tensor, reference: Tensor, reach: int) -> Tensor:
     """The picture put together from the best-matching blocks of the reference."""
     height, width = picture.shape
     rows, columns = -(-height // BLOCK), -(-width // BLOCK)
     # Whole blocks: what is added repeats the border on both sides.
     missing = ((0, rows * BLOCK - height), (0, columns * BLOCK - width))
     own, other = (np.pad(plane.numpy(), missing, mode="edge") for plane in (picture, reference))
-    padded = np.pad(other, REACH, mode="edge")
-    dy, dx = best_displacements(own, padded, BLOCK, 0, BLOCK, displacements(REACH), rows, columns)
-    y = np.arange(height)[:, None] + REACH + dy.repeat(BLOCK, 0).repeat(BLOCK, 1)[:height, :width]
-    x = np.arange(width)[None, :] + REACH + dx.repeat(BLOCK, 0).repeat(BLOCK, 1)[:height, :width]
+    padded = np.pad(other, reach, mode="edge")
+    dy, dx = best_displacements(own, padded, BLOCK, 0, BLOCK, displacements(reach), rows, columns)
+    y = np.arange(height)[:, None] + reach + dy.repeat(BLOCK, 0).repeat(BLOCK, 1)[:height, :width]
+    x = np.arange(width)[None, :] + reach + dx.repeat(BLOCK, 0).repeat(BLOCK, 1)[:height, :width]
     return torch.from_numpy(padded[y, x])
