@@ -25,13 +25,13 @@ def analysis_dtype() -> torch.dtype:
     """
     wanted = os.environ.get(VARIABLE) or "auto"
     if wanted == "auto":
-        return torch.bfloat16 if _multiplies_bfloat16() else torch.float32
+        return torch.bfloat16 if multiplies_bfloat16() else torch.float32
     if wanted not in _DTYPES:
         raise UsageError(f"${VARIABLE} is '{wanted}'; it can be {', '.join(_DTYPES)} or auto")
     return _DTYPES[wanted]
 
 
-def _multiplies_bfloat16() -> bool:
+def multiplies_bfloat16() -> bool:
     """Emulated, it takes many times as long as float32."""
     # Private, and so possibly gone one day: then float32, which is never wrong.
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")

@@ -19,6 +19,7 @@ from stpcodec.latents.blend import BLEND_CONTEXTS, CHOICES
 from stpcodec.latents.motion_field import like_levels
 from stpcodec.latents.quantise import SCALE_COUNT, scales
 from stpcodec.model.chunk_io import pack_frames
+from stpcodec.model.config import ModelConfig
 from stpcodec.model.learned import LARGEST_HYPER, Z_CONTEXTS
 from stpcodec.model.motion_tables import (
     CONTEXTS,
@@ -168,9 +169,14 @@ def export_weights(network: StpNetwork, tables: dict[str, Tensor], motion: Motio
         value = snapped.get(key, value).detach().cpu().contiguous()
         # Vectors (biases, gains) stay float32; prior weights are 8-bit integers over a power of two: exact in float16.
         tensors[key] = value.half() if value.ndim >= 2 and "quality" not in key and "gain" not in key else value.float()
-    data = save({key: value.cpu().contiguous() for key, value in tensors.items()}, {"config": network.config.to_json()})
+    return write_weights(tensors, network.config, folder)
+
+
+def write_weights(tensors: dict[str, Tensor], config: ModelConfig, folder: Path) -> Path:
+    """The file of a model's tensors, named by what it holds; under its name only when it is complete."""
+    data = save({key: value.cpu().contiguous() for key, value in tensors.items()}, {"config": config.to_json()})
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{network.config.name}-{hashlib.sha256(data).hexdigest()[:8]}.safetensors"
+    path = folder / f"{config.name}-{hashlib.sha256(data).hexdigest()[:8]}.safetensors"
     temporary = path.with_suffix(".tmp")
     temporary.write_bytes(data)
     temporary.rename(path)

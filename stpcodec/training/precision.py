@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from stpcodec.model.precision import multiplies_bfloat16
+
 
 def bfloat16_is_fast(device: torch.device) -> bool:
     """True for GPUs and for processors with bfloat16 products (AVX-512 BF16, AMX).
@@ -12,6 +14,4 @@ def bfloat16_is_fast(device: torch.device) -> bool:
     """
     if device.type != "cpu":
         return True
-    # Private, and so possibly gone one day: then float32, which is never wrong.
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(bool(getattr(torch.cpu, probe, lambda: False)()) for probe in probes)
+    return multiplies_bfloat16()

@@ -4,13 +4,12 @@
 
 codes clips of the videos (also at half size, and photographs) at qualities drawn at random, counts every symbol
 (evaluation/census.py) and writes weights with those tables and the same networks. `train` and `export` count in
-training's own loop, which rounds; this is worth 0.7 % of the bytes more (docs/ablations.md).
+training's own loop, which rounds; this is worth 0.6 % of the bits more (docs/ablations.md).
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,13 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from stpcodec.errors import StpError
+from stpcodec.errors import InputError, OutputError, StpError
 from stpcodec.evaluation.census import Census
+from stpcodec.model.config import ModelConfig
 from stpcodec.model.zoo import load_model
 from stpcodec.training.cache import ensure_cached, ensure_half, find_media, split_planes
+from stpcodec.training.export import write_weights
 from stpcodec.video.frames import Frame
 
 FRAMES = 17
@@ -43,7 +43,7 @@ def recounted(old: Tensor, counts: np.ndarray, total: int) -> Tensor:
 
 
 def recount(weights: Path, clips: Sequence[Path], folder: Path, *, seed: int = 0) -> Path:
-    """clips: cached (cache.py). Returns the new weights' path. Raises ModelError: not a weights file."""
+    """clips: cached (cache.py). Returns the new weights' path. Raises ModelError: not a weights file; OutputError."""
     random = np.random.default_rng(seed)
     census = Census(load_model(weights, device=torch.device("cpu")))
     for clip in clips:
@@ -55,12 +55,10 @@ def recount(weights: Path, clips: Sequence[Path], folder: Path, *, seed: int = 0
         tensors, metadata = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
     for name, counts in census.counts.items():
         tensors[name] = recounted(tensors[name], counts, TOTALS[name.rpartition(".")[2]])
-    data = save(tensors, metadata)
-    stem = weights.stem.rpartition("-")[0] or weights.stem
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{stem}-{hashlib.sha256(data).hexdigest()[:8]}.safetensors"
-    path.write_bytes(data)
-    return path
+    try:
+        return write_weights(tensors, ModelConfig.from_json(metadata["config"]), folder)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from error
 
 
 def _frames(clip: Path) -> list[Frame]:
@@ -88,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             clips += [path for path in (half or clip,) if path is not None]
             if len(clips) == options.clips:
                 break
+        if not clips:
+            raise InputError(f"{options.videos[0]}: none of its {len(media)} files can be used; name others")
         print(recount(options.weights, clips, options.out, seed=options.seed))
     except StpError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from stpcodec.errors import OutputError
 from stpcodec.evaluation.census import Census
 from stpcodec.model.zoo import load_model
 from stpcodec.training.recount import main, recount, recounted
@@ -53,3 +54,9 @@ def test_no_videos_is_said(tiny_weights: Path, tmp_path: Path, capsys: pytest.Ca
     assert main([str(tiny_weights), str(tmp_path / "empty"), "--out", str(tmp_path / "out")]) == 3
     assert "no video or picture found" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_is_said(tiny_weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot be written"):
+        recount(tiny_weights, [cached_clip(tmp_path / "cache", count=2)], tmp_path / "out")
