@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from stpcodec.entropy.tables import gaussian_counts
-from stpcodec.latents.quantise import scales
+from stpcodec.latents.quantise import LARGEST_HYPER, scales
 from stpcodec.model.config import ModelConfig, NetworkConfig
 from stpcodec.model.dct import dct_matrix
 from stpcodec.model.layers import QUALITY_POINTS
-from stpcodec.model.learned import LARGEST_HYPER, Z_CONTEXTS
+from stpcodec.model.learned import Z_CONTEXTS
 from stpcodec.model.motion_tables import initial_tables
 from stpcodec.model.network import ChunkNetwork, StpNetwork
 from stpcodec.model.planes import Planes

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stpcodec.codec.latent_coder import CAUTION
 from stpcodec.model.picture_motion import MOTION_CAUTION
-from stpcodec.model.rates import INTRA_BONUS
+from stpcodec.model.rates import CAUTION, INTRA_BONUS
 
 
 @dataclass(frozen=True)
 class Choices:
     """intra_bonus: of the frame that opens a segment, in qualities. spread: factor of other pictures' (depth_bonus).
     motion_caution: of the motion search (picture_motion.MOTION_CAUTION). caution: of the quantiser. joining: factor of
-    the planner's thresholds; 0 leaves all chunks at one frame, 2 makes most of them as long as can be.
+    the planner's thresholds; 0 leaves all chunks at one frame, 2 makes most of them as long as can be. rounds: how
+    often latents are improved by what decoding makes of them (model/refine.py).
     """
 
     intra_bonus: int = INTRA_BONUS
@@ -21,6 +21,7 @@ class Choices:
     motion_caution: float = MOTION_CAUTION
     caution: float = CAUTION
     joining: float = 1.0
+    rounds: int = 0
 
 
 USUAL = Choices()

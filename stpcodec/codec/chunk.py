@@ -243,7 +243,7 @@ class ChunkEncoding:
         quality = self.qualities[self.order.index(picture)]
         if self.history is None:
             opening = max(1, min(100, quality + choices.intra_bonus))
-            task = PictureTask(self.frames, (), opening, self.asked, None, 0, choices.caution)
+            task = PictureTask(self.frames, (), opening, self.asked, None, 0, choices.caution, rounds=choices.rounds)
             return encode_picture(model.intra, tables, self._weighed(task), None, None)
         before = _like(self.history.anchor)
         if not model.inter.uses_motion:
@@ -260,6 +260,7 @@ class ChunkEncoding:
             self.coded[picture.guide].latents if picture.depth else before,
             position - 1,
             choices.caution,
+            rounds=choices.rounds,
         )
         task = self._weighed(task)
         return encode_picture(model.inter, tables, task, self._motion(task, picture, self.history), None)

@@ -2,7 +2,8 @@
 
     effort 0     one pass by the choices that are best on average
     effort 1..9  3 to 20 passes more: one of a higher quality, which says what a decibel costs here, then one choice
-                 after the other, up its ladder or down it as long as that pays
+                 after the other, up its ladder or down it as long as that pays; then with latents that are improved
+                 by what decoding makes of them (model/refine.py)
 
 Decoding does not change. Cost is ln(bytes) − slope·dB, with the mean over frames of PSNR 6:1:1 and the slope that the
 segment itself has between two qualities; so what is kept lies below the segment's own rate-distortion curve. Choices
@@ -24,6 +25,11 @@ from stpcodec.video.frames import Frame
 
 PASSES = (0, 3, 4, 5, 6, 7, 9, 12, 16, 20)
 """By effort: further passes at most."""
+ROUNDS = (0, 2, 2, 3, 3, 4, 4, 6, 8, 8)
+"""By effort: rounds of better latents."""
+REFINED_CAUTION = 0.75
+"""The quantiser's caution is so much less with them: what one latent loses, others make up for. Measured:
+docs/ablations.md."""
 QUALITY_STEP = 6
 """Between the two qualities that say what a decibel costs."""
 SLOPES = 0.08, 0.5
@@ -94,7 +100,7 @@ class SearchedSegment:
         usual = trial(USUAL, 0)
         if sum(map(len, parts)) < 2:  # one frame: its bonus would only be another quality
             return usual.segment
-        return best(usual, trial, raised=self._step, passes=PASSES[self._effort]).segment
+        return best(usual, trial, raised=self._step, passes=PASSES[self._effort], rounds=ROUNDS[self._effort]).segment
 
 
 def decibels(originals: Sequence[Planes], decoded: Sequence[Planes]) -> list[float]:
@@ -113,9 +119,9 @@ def decibels(originals: Sequence[Planes], decoded: Sequence[Planes]) -> list[flo
     return found
 
 
-def best(usual: Trial, trial: Callable[[Choices, int], Trial], *, raised: int, passes: int) -> Trial:
+def best(usual: Trial, trial: Callable[[Choices, int], Trial], *, raised: int, passes: int, rounds: int) -> Trial:
     """The cheapest of `passes` trials and the usual one, with about the PSNR of that; the first tells what a decibel
-    costs."""
+    costs. rounds: of better latents, tried last."""
     other = trial(usual.choices, raised)
     gained = other.psnr_db - usual.psnr_db
     slope = math.log(other.coded_bytes / usual.coded_bytes) / gained if gained else math.inf
@@ -124,7 +130,7 @@ def best(usual: Trial, trial: Callable[[Choices, int], Trial], *, raised: int, p
     def cost(found: Trial) -> float:
         return math.log(found.coded_bytes) - slope * found.psnr_db
 
-    kept, left = usual, passes - 2
+    kept, left = usual, passes - 3
     for name, rungs in LADDERS:
         start = rungs.index(getattr(kept.choices, name))
         for way in (1, -1):
@@ -137,6 +143,8 @@ def best(usual: Trial, trial: Callable[[Choices, int], Trial], *, raised: int, p
                 kept, rung, improved = found, rung + way, True
             if improved:  # the other way is behind it
                 break
+    refined = trial(replace(kept.choices, rounds=rounds, caution=REFINED_CAUTION * kept.choices.caution), 0)
+    kept = min(kept, refined, key=cost)
     back = round((usual.psnr_db - kept.psnr_db) * raised / gained) if gained else 0
     if back:
         level = trial(kept.choices, back)

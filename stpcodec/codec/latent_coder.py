@@ -18,11 +18,8 @@ from stpcodec.codec.quantiser import quantise
 from stpcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from stpcodec.entropy.tables import TableSet
 from stpcodec.latents.quantise import LARGEST_SYMBOL
+from stpcodec.model.rates import CAUTION
 from stpcodec.model.transform import Transform
-
-CAUTION = 3.2
-"""Errors count this much more than the Lagrangian says when a symbol is made cheaper: a chunk is the reference of
-the next, and its latents are the prior's context. Measured: docs/ablations.md."""
 
 
 def encode_latents(

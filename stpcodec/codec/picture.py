@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stpcodec.codec.interest import quietened
-from stpcodec.codec.latent_coder import CAUTION, decode_latents, encode_latents
+from stpcodec.codec.latent_coder import decode_latents, encode_latents
 from stpcodec.codec.motion_coder import decode_choice, decode_field, encode_choice, encode_field, in_range
 from stpcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from stpcodec.entropy.tables import TableSet
@@ -25,7 +25,7 @@ from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.latents.regions import LINEAR, REGION, network_share, region_shape
 from stpcodec.model.picture_motion import PictureMotion
 from stpcodec.model.planes import Planes
-from stpcodec.model.rates import lagrange_lambda, squared_error, squared_error_map
+from stpcodec.model.rates import CAUTION, lagrange_lambda, squared_error, squared_error_map
 from stpcodec.model.transform import Transform
 
 ABSENT = 0x80
@@ -35,6 +35,9 @@ SKIP_CAUTION = 0.7
 """Errors count this much more than the Lagrangian says where a picture could be skipped: a reference is at stake.
 Measured: docs/ablations.md."""
 OFFSET_ZERO = 128
+REFINE_STEP, REFINE_SLOWER = 0.7, 0.4
+"""Of the way to where the error would be least, which moves as neighbours do; in later rounds less of it. Measured:
+docs/ablations.md."""
 REGION_BITS = 1.0
 """What a region's flag is thought to cost."""
 
@@ -61,8 +64,8 @@ class PictureTask:
     """What there is to code: frames, what they are predicted from, and where they lie in their chunk.
 
     quality: of this picture; asked: of the file. before: the picture whose latents the prior looks at, None if none.
-    caution: of the quantiser (latent_coder.CAUTION).
-    weights ``[H/16, W/16]``: what errors there count, None where all count 1.
+    caution: of the quantiser (rates.CAUTION).
+    weights ``[H/16, W/16]``: what errors there count, None where all count 1. rounds: choices.Choices.rounds.
     """
 
     frames: Planes
@@ -73,6 +76,7 @@ class PictureTask:
     first_frame: int
     caution: float = CAUTION
     weights: Tensor | None = None
+    rounds: int = 0
 
 
 def encode_picture(
@@ -89,6 +93,8 @@ def encode_picture(
     warped = None if motion is None else motion.warped
     context = transform.context(task.references, field, choice, quality, mode, warped=warped)
     y, z = transform.analyse(frames, quality, context)
+    if task.rounds:
+        y, z = _refined(transform, task, y, z, field, choice)
     if task.weights is not None:
         y = quietened(y, task.weights)
         z = transform.hyper(y)
@@ -121,6 +127,25 @@ def encode_picture(
     )  # fmt: skip
     head = bytes((quality - task.asked + OFFSET_ZERO, mode | absent))
     return EncodedPicture(head, stream, latents, decoded[slice(0, count)])
+
+
+def _refined(
+    transform: Transform, task: PictureTask, y: Tensor, z: Tensor, field: Tensor | None, choice: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """y and z, moved `rounds` times towards what the synthesis of the quantised latents would need."""
+    refiner = transform.refiner(task.frames, task.references, field, choice, task.quality)
+    if refiner is None:
+        return y, z
+    before = task.before
+    for number in range(task.rounds):
+        decoded = encode_latents(
+            SymbolEncoder(), transform, y[0], z[0], None if before is None else before.y, task.quality,
+            previous_z=None if before is None else before.z, places=task.weights, caution=task.caution,
+        )  # fmt: skip
+        wanted = refiner.wanted(decoded[None].to(y.device) / SIXTEENTHS)
+        y = torch.lerp(y.float(), wanted, REFINE_STEP / (1 + REFINE_SLOWER * number))
+        z = transform.hyper(y)
+    return y, z
 
 
 def decode_picture(

@@ -19,7 +19,9 @@ SCALE_SMALLEST = 0.11
 SCALE_LARGEST = 160.0
 """Standard deviations are log-spaced, ~12 % apart; 0.11 rounds to zero with probability 1 - 5e-6."""
 LIMIT = 127
-"""Activations of the integer prior and symbols of z lie within ±LIMIT."""
+"""Activations of the integer prior lie within ±LIMIT."""
+LARGEST_HYPER = 7
+"""Hyper-latents z lie within ± so much."""
 LARGEST_MEAN = 2047
 LARGEST_SYMBOL = 16383
 _COMPAND_LENGTH = 4096

@@ -145,6 +145,11 @@ class DctTransform:
     def _step(quality: int) -> float:
         return float(quantiser_step(torch.tensor(float(quality))))
 
+    def refiner(
+        self, frames: Planes, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int
+    ) -> None:  # fmt: skip
+        """None: of an orthonormal transform the analysis has the best latents."""
+
     def hyper(self, y: Tensor) -> Tensor:
         """The maximum-likelihood loudness of each patch and plane under the frequency law, rounded to a class."""
         energy = (y / self.law).square()

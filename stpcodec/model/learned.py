@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stpcodec.entropy.tables import TableSet
 from stpcodec.latents.motion_field import SPACING
+from stpcodec.latents.quantise import LARGEST_HYPER
 from stpcodec.latents.regions import network_share
 from stpcodec.model.band_work import BandWork, CompiledWork, TorchWork
 from stpcodec.model.bands import Band, cut, halo_rows
@@ -19,14 +20,13 @@ from stpcodec.model.planes import Planes, empty_frame
 from stpcodec.model.precision import analysis_dtype
 from stpcodec.model.prior_int8 import Int8Prior, eight_bit_products
 from stpcodec.model.prior_run import CompiledPrior, CompiledRun, LaidOutPrior, StepwiseRun
-from stpcodec.model.rates import sample_weight
+from stpcodec.model.refine import Refiner, usable
 from stpcodec.model.side_by_side import side_by_side
 from stpcodec.model.transform import PriorRun
 
 Contexts = tuple[tuple[Band, Context], ...]
 """Of an inter picture, band by band."""
 
-LARGEST_HYPER = 7
 PLAIN, MIXED = 1, 2
 """Modes of inter pictures that are prediction and linear path alone, without the synthesis network, everywhere or in
 some regions (latents/regions.py)."""
@@ -71,10 +71,7 @@ class LearnedTransform:
         return self.network.config.hyper, -(-height // 4), -(-width // 4)
 
     def error_weights(self, quality: int) -> Tensor:
-        # As if the synthesis were orthonormal behind its gains, as the basis that it started from is.
-        table = self.network.log_inverse_gain
-        gain = torch.exp(table(torch.tensor([quality], device=table.points.device)))[0, :, 0, 0]
-        return sample_weight(torch.tensor(quality)).to(gain.device) * gain.square()
+        return self.network.error_weights(torch.tensor([quality], device=self.device))[0]
 
     def choose_mode(self, frames: Planes, reference: Planes | None) -> int:
         return 0
@@ -104,6 +101,21 @@ class LearnedTransform:
             side_by_side([partial(self._work.analyse, frames, quality, known, band) for band, known in parts]), 2
         )
         return y, self.hyper(y)
+
+    def refiner(
+        self, frames: Planes, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int
+    ) -> Refiner:  # fmt: skip
+        rows = frames.height // 16
+        context = None
+        # Whole, and by torch's modules: gradients are needed, which compiled networks do not have.
+        with torch.inference_mode(False), torch.no_grad():
+            if references and field is not None:
+                points = field.clone()[..., : frames.height // SPACING + 1, : frames.width // SPACING + 1]
+                context = TorchWork(self.network, torch.float32, self.device).context(
+                    [usable(reference) for reference in references], points,
+                    None if choice is None else choice.clone(), None, None, Band(0, rows, 0, rows), network=True,
+                )  # fmt: skip
+        return Refiner(self.network, usable(frames), context, quality)
 
     def hyper(self, y: Tensor) -> Tensor:
         return self._work.hyper(y).round().clamp(-LARGEST_HYPER, LARGEST_HYPER)

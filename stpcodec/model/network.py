@@ -20,6 +20,7 @@ from stpcodec.latents.quantise import LIMIT, SIXTEENTHS, compand_smooth
 from stpcodec.model.config import LUMA_AND_CHROMA, ModelConfig, NetworkConfig
 from stpcodec.model.layers import LinearPatch, QualityTable, blocks, zero_conv
 from stpcodec.model.prior import IntegerPrior
+from stpcodec.model.rates import sample_weight
 
 GREY = 0.5
 
@@ -121,6 +122,14 @@ class ChunkNetwork(nn.Module):
         if context is not None and context.network is not None:
             x = x * context.network
         return plain, plain + x
+
+    def error_weights(self, quality: Tensor) -> Tensor:
+        """``[B, latents]``: bits that a squared error of one step in a latent is worth at these qualities ``[B]``.
+
+        As if the synthesis were orthonormal behind its gains, as the basis that it started from is.
+        """
+        gain = torch.exp(self.log_inverse_gain(quality))[:, :, 0, 0]
+        return sample_weight(quality)[:, None] * gain.square()
 
     def hyper_analyse(self, y: Tensor) -> Tensor:
         """Real latents (quantiser steps) to real hyper-latents z."""

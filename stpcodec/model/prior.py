@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from stpcodec.errors import ModelError
 from stpcodec.latents.quantise import (
+    LARGEST_HYPER,
     LARGEST_MEAN,
     LIMIT,
     SCALE_COUNT,
@@ -154,7 +155,7 @@ class IntegerPrior(nn.Module):
 
         Returns features ``[B, width, h, w]`` for `step`; size is (h, w).
         """
-        x = self.mix_64(activate(self.from_hyper(z.clamp(-7, 7) * SIXTEENTHS)))
+        x = self.mix_64(activate(self.from_hyper(z.clamp(-LARGEST_HYPER, LARGEST_HYPER) * SIXTEENTHS)))
         x = self.mix_32(activate(F.pixel_shuffle(self.up_32(x), 2)))
         x = activate(F.pixel_shuffle(self.up_16(x), 2))[:, :, : size[0], : size[1]]
         if self.previous:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stpcodec.latents.quantise import LIMIT, SIXTEENTHS, compand_table
+from stpcodec.latents.quantise import LARGEST_HYPER, LIMIT, SIXTEENTHS, compand_table
 from stpcodec.model.prior import QUIET_INDEX, QUIET_MEAN, IntegerBlock, IntegerLayer, IntegerPrior
 from stpcodec.model.prior_int8_kernels import (
     activate,
@@ -23,8 +23,6 @@ from stpcodec.model.prior_int8_kernels import (
     take_head,
 )
 from stpcodec.model.prior_run import doubled, step_positions
-
-LARGEST_HYPER = 7
 
 
 @cache

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stpcodec.latents.quantise import SIXTEENTHS, compand, compand_table
+from stpcodec.latents.quantise import LARGEST_HYPER, SIXTEENTHS, compand, compand_table
 from stpcodec.model.prior import (
     INDEX_PER_UNIT,
     QUIET_INDEX,
@@ -121,7 +121,8 @@ class CompiledPrior:
 
     def begin(self, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int]) -> Tensor:
         hyper, height, width = z.shape
-        x = (z.clamp(-7, 7) * SIXTEENTHS).float().view(hyper, -1).T.contiguous()
+        sixteenths = z.clamp(-LARGEST_HYPER, LARGEST_HYPER) * SIXTEENTHS
+        x = sixteenths.float().view(hyper, -1).T.contiguous()
         x = self._mix_64(self._from_hyper.activated(x), (height, width))
         x = doubled(self._up_32.activated(x), height, width).flatten(0, 1)
         height, width = 2 * height, 2 * width

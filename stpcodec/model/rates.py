@@ -24,6 +24,9 @@ than luma's, weighs that much more in it. 6:3:3 makes a decibel of u worth about
 
 INTRA_BONUS = 26
 """The intra frame is the reference of all that follows: it is coded this much above the quality asked for."""
+CAUTION = 3.2
+"""Errors count this much more than the Lagrangian says when the quantiser makes a symbol cheaper: a picture is the
+reference of others, and its latents are the prior's context. Measured: docs/ablations.md."""
 DEPTH_BONUS: dict[int, tuple[int, ...]] = {
     1: (0,), 2: (8, -9), 3: (9, -8, -8), 4: (13, 0, -12), 5: (13, 0, -12, -12), 6: (13, 0, -12, -12),
     7: (13, 0, -12, -12), 8: (16, 7, -4, -15),

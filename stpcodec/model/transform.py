@@ -13,6 +13,7 @@ from torch import Tensor
 from stpcodec.entropy.tables import TableSet
 from stpcodec.model.motion_tables import MotionTables
 from stpcodec.model.planes import Planes
+from stpcodec.model.refine import Refiner
 
 
 class Prior(Protocol):
@@ -102,6 +103,12 @@ class Transform(Protocol):
 
     def analyse(self, frames: Planes, quality: int, context: Any) -> tuple[Tensor, Tensor]:
         """`frames` frames to real y ``[1, latents, h, w]`` in steps and integer-valued z ``[1, *hyper_shape]``."""
+        ...
+
+    def refiner(
+        self, frames: Planes, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int
+    ) -> Refiner | None:  # fmt: skip
+        """For better latents than `analyse` has; None where there are none. field, choice: as of `context`."""
         ...
 
     def hyper(self, y: Tensor) -> Tensor:

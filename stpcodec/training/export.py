@@ -17,10 +17,10 @@ from torch import Tensor
 from stpcodec.entropy.tables import gaussian_counts
 from stpcodec.latents.blend import BLEND_CONTEXTS, CHOICES
 from stpcodec.latents.motion_field import like_levels
-from stpcodec.latents.quantise import SCALE_COUNT, scales
+from stpcodec.latents.quantise import LARGEST_HYPER, SCALE_COUNT, scales
 from stpcodec.model.chunk_io import pack_frames
 from stpcodec.model.config import ModelConfig
-from stpcodec.model.learned import LARGEST_HYPER, Z_CONTEXTS
+from stpcodec.model.learned import Z_CONTEXTS
 from stpcodec.model.motion_tables import (
     CONTEXTS,
     SYMBOLS,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from stpcodec.latents.quantise import (
+    LARGEST_HYPER,
     SCALE_COUNT,
     SCALE_LARGEST,
     SCALE_SMALLEST,
@@ -15,6 +16,7 @@ from stpcodec.latents.quantise import (
     round_through,
 )
 from stpcodec.model.network import ChunkNetwork, Context
+from stpcodec.model.rates import CAUTION
 
 TAIL = 0.01
 """Share of a wider Laplacian in the training likelihood: real latents have heavy tails, and gradients must reach
@@ -54,6 +56,19 @@ def mixed_bits(value: Tensor, mean: Tensor | float, scale: Tensor) -> Tensor:
     return hard + (soft - soft.detach())
 
 
+@torch.no_grad()
+def worthwhile(wanted: Tensor, scale: Tensor, weight: Tensor) -> Tensor:
+    """Integers for real values around their mean, as the encoder's quantiser has them (codec/quantiser.py): rounded, or
+    the next one towards zero where that costs less. weight: bits that a squared error of one step is worth."""
+    size = wanted.abs()
+    rounded = size.round()
+    lower = (rounded - 1).clamp(min=0)
+    cost, cheaper = (
+        weight * (size - symbol).square() + gaussian_bits(symbol, scale) for symbol in (rounded, lower)
+    )  # fmt: skip
+    return torch.where(cheaper < cost, lower, rounded) * torch.sign(wanted)
+
+
 def scale_of(index: Tensor) -> Tensor:
     """Standard deviation behind a (real, differentiable) scale index."""
     ratio = SCALE_LARGEST / SCALE_SMALLEST
@@ -81,45 +96,61 @@ class Coded(CodedLatents):
 
 
 def code_chunk(
-    network: ChunkNetwork, packed: Tensor, quality: Tensor, context: Context | None, previous: Tensor | None
-) -> Coded:
-    """One pass of the whole transform with noise on the rate path and rounding on the reconstruction path.
+    network: ChunkNetwork, packed: Tensor, quality: Tensor, context: Context | None, previous: Tensor | None, *,
+    optimise: bool = True,
+) -> Coded:  # fmt: skip
+    """One pass of the whole transform with noise on the rate path and the encoder's quantiser on the reconstruction
+    path.
 
-    packed ``[B, 96·T, h, w]``, quality ``[B]``; previous: the last chunk's decoded latents or None.
+    packed ``[B, 96·T, h, w]``, quality ``[B]``; previous: the last chunk's decoded latents or None. optimise: quantise
+    for least error + λ·bits as the encoder does, otherwise round.
     """
     y = network.analyse(packed, quality, context)
     with torch.autocast(packed.device.type, enabled=False):
-        coded = code_latents(network, y, quality, previous)
+        coded = code_latents(network, y, quality, previous, optimise=optimise)
     return Coded(**vars(coded), packed=network.synthesise(coded.latents, quality, context))
 
 
-def code_latents(network: ChunkNetwork, y: Tensor, quality: Tensor, previous: Tensor | None) -> CodedLatents:
-    """What lies between analysis and synthesis: y ``[B, latents, h, w]`` in steps; previous as in `code_chunk`."""
+def code_latents(
+    network: ChunkNetwork, y: Tensor, quality: Tensor, previous: Tensor | None, *, optimise: bool = True
+) -> CodedLatents:
+    """What lies between analysis and synthesis: y ``[B, latents, h, w]`` in steps; others as in `code_chunk`."""
     z = network.hyper_analyse(y)
-    z_hat = round_through(z).clamp(-7, 7)
+    z_hat = round_through(z).clamp(-LARGEST_HYPER, LARGEST_HYPER)
     z_scale = torch.exp(network.hyper_log_scale).view(1, -1, 1, 1) + 0.05
     z_bits = mixed_bits(z, network.hyper_mean.view(1, -1, 1, 1), z_scale)
-    y_hat, y_bits, index, mean = _prior_pass(network, y, z_hat, quality, previous)
+    y_hat, y_bits, index, mean = _prior_pass(network, y, z_hat, quality, previous, optimise)
     return CodedLatents(y_hat, y_bits.sum((1, 2, 3)), z_bits.sum((1, 2, 3)), index, mean, z_hat.detach())
 
 
 def _prior_pass(
-    network: ChunkNetwork, y: Tensor, z_hat: Tensor, quality: Tensor, previous: Tensor | None
+    network: ChunkNetwork, y: Tensor, z_hat: Tensor, quality: Tensor, previous: Tensor | None, optimise: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(decoded y, bits, scale index, mean) of every latent, the last two without gradients."""
     prior = network.prior
     size = (y.shape[2], y.shape[3])
     seen = None if previous is None else compand_trained(previous)
     features = prior.begin(z_hat, seen, quality, size)
+    weight = CAUTION * network.error_weights(quality).detach()[:, :, None, None]
     y_hat, indices, means = (torch.zeros_like(y) for _ in range(3))
     for number in range(prior.steps):
         known = None if number == 0 else compand_trained(y_hat)
         index, mean = prior.step(number, features, known, quality)
         mean = mean / 16
         mask = prior.mask(number, *size, device=y.device)
-        y_hat = torch.where(mask, round_through(y - mean) + mean, y_hat)
+        symbols = round_through(y - mean)
+        if optimise:
+            found = worthwhile(y - mean, scale_of(index), weight)
+            # Places of the smallest scale are not coded: they are their mean.
+            symbols = symbols + (torch.where(index < 1, 0.0, found) - symbols).detach()
+        y_hat = torch.where(mask, symbols + mean, y_hat)
         indices = torch.where(mask, index, indices)
         means = torch.where(mask, mean, means)
     # Of all steps at once: of each step, most values would be thrown away.
-    bits = mixed_bits(y - means, 0.0, scale_of(indices))
+    scale = scale_of(indices)
+    bits = mixed_bits(y - means, 0.0, scale)
+    if optimise:
+        # The prior learns from rounded symbols: from those that its own scales made cheaper it learns to be sure that
+        # they are zero, which makes further ones zero (docs/ablations.md, 2026-11-28).
+        bits = bits + (gaussian_bits(y_hat - means, scale) - bits).detach()
     return y_hat, bits, indices.detach(), means.detach()

@@ -55,7 +55,7 @@ def sequence_loss(
         stacked = join_frames((first, pictures))
         quality_stack = torch.cat((quality_intra, quality_intra.repeat(1 + extra // batch)[:extra]))
     with torch.set_grad_enabled(torch.is_grad_enabled() and part != "inter"):
-        coded = code_chunk(network.intra, pack_frames(stacked, 1), quality_stack, None, None)
+        coded = code_chunk(network.intra, pack_frames(stacked, 1), quality_stack, None, None, optimise=rate_weight > 0)
     decoded = unpack_frames(coded.packed, 1)
     error = squared_error(decoded, stacked)
     bpp = (coded.y_bits + coded.z_bits) / pixels
@@ -80,7 +80,9 @@ def sequence_loss(
             previous = last.latents if picture.future is None else done[picture.guide].latents
             with torch.set_grad_enabled(torch.is_grad_enabled() and counts):
                 context = picture_context(network.inter, target, references, fields, at)
-                coded = code_chunk(network.inter, pack_frames(target, 1), at, context, previous)
+                coded = code_chunk(
+                    network.inter, pack_frames(target, 1), at, context, previous, optimise=rate_weight > 0
+                )
             decoded = unpack_frames(coded.packed, 1)
             done[picture.position] = Decoded(decoded.clamp(), coded.latents.detach())
             if not counts:

@@ -24,9 +24,9 @@ from stpcodec.latents.motion_field import (
     Hierarchy,
     zero_levels,
 )
-from stpcodec.latents.quantise import SCALE_COUNT
+from stpcodec.latents.quantise import LARGEST_HYPER, SCALE_COUNT
 from stpcodec.model.chunk_io import pack_frames
-from stpcodec.model.learned import LARGEST_HYPER, Z_CONTEXTS
+from stpcodec.model.learned import Z_CONTEXTS
 from stpcodec.model.motion_tables import SYMBOLS, initial_tables, tables_from_counts
 from stpcodec.model.network import ChunkNetwork, StpNetwork
 from stpcodec.model.picture_motion import PictureMotion

@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stpcodec.codec.latent_coder import encode_latents
+from stpcodec.codec.quantiser import quantise
 from stpcodec.entropy.coder import SymbolEncoder
-from stpcodec.latents.quantise import SIXTEENTHS, scales
+from stpcodec.latents.quantise import LARGEST_SYMBOL, SIXTEENTHS, scales
 from stpcodec.model.chunk_io import pack_frames
 from stpcodec.model.network import ChunkNetwork
 from stpcodec.model.planes import Planes
 from stpcodec.model.rates import squared_error
 from stpcodec.model.zoo import load_model, load_network
 from stpcodec.training.export import export_weights
-from stpcodec.training.loss import code_chunk, gaussian_bits, scale_of
+from stpcodec.training.loss import code_chunk, gaussian_bits, scale_of, worthwhile
 from tests.tiny_model import initial_tables, moving_planes, tiny_network, tiny_tables
 
 CPU = torch.device("cpu")
@@ -86,7 +88,7 @@ def test_training_codes_what_the_codec_codes(weights: Path) -> None:
         if part.inter:
             context = part.context(torch.full_like(packed, 0.5), torch.full((1, 96, 8, 12), 0.5))
         with torch.no_grad():
-            coded = code_chunk(part, packed, torch.tensor([40.0]), context, before)
+            coded = code_chunk(part, packed, torch.tensor([40.0]), context, before, optimise=False)
             y = part.analyse(packed, torch.tensor([40.0]), context)
         assert coded.index.min() > 0, "else this test compares the skipping too"
         coder = SymbolEncoder()
@@ -100,6 +102,41 @@ def test_training_codes_what_the_codec_codes(weights: Path) -> None:
         z_only.encode(coded.z[0].int().numpy(), transform.z_tables, channels)  # type: ignore[attr-defined]
         y_bits = 8 * (len(coder.finish()) - len(z_only.finish()))
         assert y_bits == pytest.approx(coded.y_bits.item(), rel=0.05, abs=64)
+
+
+@pytest.mark.parametrize("scale", [0.2, 0.8, 5.0])
+def test_symbols_are_made_cheaper_as_the_encoder_makes_them(scale: float) -> None:
+    """Against its compiled quantiser, on the same bits."""
+    wanted = torch.linspace(-6, 6, 481)
+    table = np.zeros((1, 32), np.float32)
+    table[0, :31] = gaussian_bits(torch.arange(-15, 16).float(), torch.tensor(scale)).numpy()
+    for weight in (0.5, 3.0, 20.0):
+        expected = quantise(
+            wanted.numpy(), np.arange(481), np.zeros(481, np.int32), np.zeros(481, np.uint8),
+            np.array([weight], np.float32), np.zeros(0, np.float32), table, 481, LARGEST_SYMBOL,
+        )  # fmt: skip
+        found = worthwhile(wanted, torch.tensor(scale), torch.tensor(weight))
+        assert found.int().tolist() == expected.tolist()
+        assert (found.abs() <= wanted.abs().round()).all()
+    assert (worthwhile(wanted, torch.tensor(scale), torch.tensor(0.5)).abs() < wanted.abs().round()).any()
+
+
+def test_the_synthesis_meets_what_the_encoder_sends() -> None:
+    """Fewer bits than rounding; and bits whose gradient is that of rounding."""
+    network = tiny_network()
+    torch.nn.init.constant_(network.intra.prior.index_quality.points, 1.0)
+    packed = pack_frames(moving_planes(1, 64, 96, dx=1), 1)
+    coded, gradients = [], []
+    for optimise in (False, True):
+        network.zero_grad()
+        torch.manual_seed(0)  # the rate's noise
+        coded.append(code_chunk(network.intra, packed, torch.tensor([20.0]), None, None, optimise=optimise))
+        coded[-1].y_bits.sum().backward()
+        gradients.append(network.intra.prior.heads[0].weight.grad.clone())  # type: ignore[union-attr, operator]
+    rounded, cheaper = coded
+    assert cheaper.y_bits.item() < rounded.y_bits.item()
+    assert (cheaper.latents.abs() < rounded.latents.abs()).any()
+    assert torch.allclose(*gradients, rtol=1e-3, atol=1e-3)
 
 
 def test_gradients_reach_both_networks(weights: Path) -> None:

@@ -124,9 +124,9 @@ def test_pictures_vary_in_quality_when_told_to(sequence: Sequence, vary: bool, m
     seen: list[torch.Tensor] = []
     original = step.code_chunk
 
-    def watched(network: object, packed: object, quality: torch.Tensor, *rest: object) -> object:
+    def watched(network: object, packed: object, quality: torch.Tensor, *rest: object, **options: bool) -> object:
         seen.append(quality)
-        return original(network, packed, quality, *rest)  # type: ignore[arg-type]
+        return original(network, packed, quality, *rest, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(step, "code_chunk", watched)
     torch.manual_seed(0)
@@ -174,8 +174,11 @@ def test_every_picture_is_predicted_from_what_was_decoded(sequence: Sequence, mo
         given.append((references, fields))
         return original_context(network, target, references, fields, *rest)  # type: ignore[arg-type]
 
-    def code(network: object, packed: object, quality: object, context: object, previous: torch.Tensor | None) -> Coded:
-        coded.append((previous, original_code(network, packed, quality, context, previous)))  # type: ignore[arg-type]
+    def code(
+        network: object, packed: object, quality: object, context: object, previous: torch.Tensor | None,
+        **options: bool,
+    ) -> Coded:  # fmt: skip
+        coded.append((previous, original_code(network, packed, quality, context, previous, **options)))  # type: ignore[arg-type]
         return coded[-1][1]
 
     monkeypatch.setattr(step, "picture_context", context)

@@ -1,0 +1,57 @@
+"""Better latents than the analysis has: what the error of a picture says about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from stpcodec.model.planes import Planes
+from stpcodec.model.rates import lagrange_lambda, squared_error
+from stpcodec.model.zoo import load_model
+from tests.tiny_model import moving_planes
+
+QUALITY = 40
+CPU = torch.device("cpu")
+
+
+def field() -> torch.Tensor:
+    """Eight quarter samples to the right, as `moving_planes(dx=2)` moves."""
+    points = torch.zeros(1, 2, 9, 13, dtype=torch.int32)
+    points[:, 1] = -8
+    return points
+
+
+@pytest.mark.parametrize("references", [0, 1, 2])
+def test_the_error_falls_towards_what_is_wanted(tiny_weights: Path, references: int) -> None:
+    model = load_model(tiny_weights, device=CPU)
+    transform = model.inter if references else model.intra
+    with torch.inference_mode():  # as the codec is
+        frames = moving_planes(3, 64, 96, dx=2)
+        known = [frames[slice(number, number + 1)] for number in (0, 2)[:references]]
+        choice = torch.zeros(4, 6, dtype=torch.int32) if references == 2 else None
+        fields = None if not references else torch.cat([field(), -field()])[:references]
+        target = frames[1:2]
+        context = transform.context(known, fields, choice, QUALITY, 0)
+        y, _ = transform.analyse(target, QUALITY, context)
+        decoded = y.round()
+        refiner = transform.refiner(target, known, fields, choice, QUALITY)
+        assert refiner is not None
+        way = refiner.wanted(decoded) - decoded
+
+        def error(latents: torch.Tensor) -> float:
+            return float(squared_error(transform.synthesise(latents, QUALITY, context), target)[0])
+
+        assert error(decoded + 0.5 * way) < error(decoded), "half of the way is better"
+        # The slope is that of the very error that the codec's own synthesis makes, in units of its curvature.
+        step = 0.01 * way
+        worth = float(lagrange_lambda(torch.tensor(QUALITY))) * target.y.numel()
+        slope = worth * (error(decoded + step) - error(decoded - step)) / 2
+        expected = -2 * float((transform.error_weights(QUALITY).view(1, -1, 1, 1) * way * step).sum())
+        assert slope == pytest.approx(expected, rel=0.05)
+
+
+def test_of_an_orthonormal_transform_there_is_nothing_better() -> None:
+    frames = Planes(*(torch.rand(1, side, side) for side in (32, 16, 16)))
+    assert load_model("dct", device=CPU).intra.refiner(frames, (), None, None, QUALITY) is None
