@@ -13,7 +13,8 @@ class Choices:
     """intra_bonus: of the frame that opens a segment, in qualities. spread: factor of other pictures' (depth_bonus).
     motion_caution: of the motion search (picture_motion.MOTION_CAUTION). caution: of the quantiser. joining: factor of
     the planner's thresholds; 0 leaves all chunks at one frame, 2 makes most of them as long as can be. rounds: how
-    often latents are improved by what decoding makes of them (model/refine.py).
+    often latents are improved by what decoding makes of them (model/refine.py). lengths: of all the segment's
+    chunks; () leaves them to the planner.
     """
 
     intra_bonus: int = INTRA_BONUS
@@ -22,6 +23,7 @@ class Choices:
     caution: float = CAUTION
     joining: float = 1.0
     rounds: int = 0
+    lengths: tuple[int, ...] = ()
 
 
 USUAL = Choices()

@@ -1,9 +1,10 @@
 """A segment coded again and again, by other choices of the encoder, of which the best is kept: `--effort`.
 
     effort 0     one pass by the choices that are best on average
-    effort 1..9  3 to 20 passes more: one of a higher quality, which says what a decibel costs here, then one choice
-                 after the other, up its ladder or down it as long as that pays; then with latents that are improved
-                 by what decoding makes of them (model/refine.py)
+    effort 1..9  3 to 20 passes more: one of a higher quality, which says what a decibel costs here; from 6 on four
+                 that find the lengths of chunks (lengths.py); then one choice after the other, up its ladder or down
+                 it as long as that pays; then with latents that are improved by what decoding makes of them
+                 (model/refine.py)
 
 Decoding does not change. Cost is ln(bytes) − slope·dB, with the mean over frames of PSNR 6:1:1 and the slope that the
 segment itself has between two qualities; so what is kept lies below the segment's own rate-distortion curve. Choices
@@ -27,6 +28,8 @@ PASSES = (0, 3, 4, 5, 6, 7, 9, 12, 16, 20)
 """By effort: further passes at most."""
 ROUNDS = (0, 2, 2, 3, 3, 4, 4, 6, 8, 8)
 """By effort: rounds of better latents."""
+LENGTHS_FROM, LENGTHS_PASSES = 6, 4
+"""Lengths of chunks are found by coding from this effort on; it takes as long as so many passes."""
 REFINED_CAUTION = 0.75
 """The quantiser's caution is so much less with them: what one latent loses, others make up for. Measured:
 docs/ablations.md."""
@@ -71,11 +74,15 @@ class Trial:
 class SearchedSegment:
     """As a `Builder`; codes when it is closed. Memory: the frames of the whole segment as they were read.
 
-    build: a new builder of the segment by these choices, its quality raised by so much.
+    build: a new builder of the segment by these choices, its quality raised by so much. lengths: of chunks, found by
+    coding these frames, which were added together; () where they are not found so.
     """
 
-    def __init__(self, build: Callable[[Choices, int], Builder], *, quality: float, effort: int) -> None:
-        self._build, self._effort = build, effort
+    def __init__(
+        self, build: Callable[[Choices, int], Builder], lengths: Callable[[Sequence[Sequence[Frame]]], tuple[int, ...]],
+        *, quality: float, effort: int,
+    ) -> None:  # fmt: skip
+        self._build, self._lengths, self._effort = build, lengths, effort
         self._step = QUALITY_STEP if quality + QUALITY_STEP <= 100 else -QUALITY_STEP
         self._parts: list[Sequence[Frame]] = []
 
@@ -100,7 +107,10 @@ class SearchedSegment:
         usual = trial(USUAL, 0)
         if sum(map(len, parts)) < 2:  # one frame: its bonus would only be another quality
             return usual.segment
-        return best(usual, trial, raised=self._step, passes=PASSES[self._effort], rounds=ROUNDS[self._effort]).segment
+        return best(
+            usual, trial, raised=self._step, passes=PASSES[self._effort], rounds=ROUNDS[self._effort],
+            lengths=(lambda: self._lengths(parts)) if self._effort >= LENGTHS_FROM else None,
+        ).segment  # fmt: skip
 
 
 def decibels(originals: Sequence[Planes], decoded: Sequence[Planes]) -> list[float]:
@@ -119,9 +129,12 @@ def decibels(originals: Sequence[Planes], decoded: Sequence[Planes]) -> list[flo
     return found
 
 
-def best(usual: Trial, trial: Callable[[Choices, int], Trial], *, raised: int, passes: int, rounds: int) -> Trial:
+def best(
+    usual: Trial, trial: Callable[[Choices, int], Trial], *, raised: int, passes: int, rounds: int,
+    lengths: Callable[[], tuple[int, ...]] | None = None,
+) -> Trial:  # fmt: skip
     """The cheapest of `passes` trials and the usual one, with about the PSNR of that; the first tells what a decibel
-    costs. rounds: of better latents, tried last."""
+    costs. rounds: of better latents, tried last; lengths: finds those of chunks, as long as LENGTHS_PASSES trials."""
     other = trial(usual.choices, raised)
     gained = other.psnr_db - usual.psnr_db
     slope = math.log(other.coded_bytes / usual.coded_bytes) / gained if gained else math.inf
@@ -131,7 +144,12 @@ def best(usual: Trial, trial: Callable[[Choices, int], Trial], *, raised: int, p
         return math.log(found.coded_bytes) - slope * found.psnr_db
 
     kept, left = usual, passes - 3
+    if lengths is not None:
+        left -= LENGTHS_PASSES + 1
+        kept = min(kept, trial(replace(kept.choices, lengths=lengths()), 0), key=cost)
     for name, rungs in LADDERS:
+        if name == "joining" and kept.choices.lengths:
+            continue
         start = rungs.index(getattr(kept.choices, name))
         for way in (1, -1):
             rung, improved = start + way, False

@@ -17,6 +17,7 @@ from torch import Tensor
 from stpcodec.codec.choices import Choices
 from stpcodec.codec.chunk import ChunkCodec, EncodedChunk, History
 from stpcodec.codec.effort import SearchedSegment, decibels
+from stpcodec.codec.lengths import coded_lengths
 from stpcodec.codec.parallel import Inline, picture_pool
 from stpcodec.codec.planning import Planner
 from stpcodec.codec.prefetch import prefetched
@@ -87,7 +88,18 @@ class SegmentCodec:
             return SegmentBuilder(owner, first_frame, coding, raised=raised, measured=True)
 
         value = self.qualities.of_segment(first_frame)
-        return SearchedSegment(build, quality=value, effort=self.qualities.effort)
+
+        def lengths(parts: Sequence[Sequence[Frame]]) -> tuple[int, ...]:
+            if self.header.tile:  # tiles share their lengths, and each would have its own
+                return ()
+            return coded_lengths(self.codec, (self.planes(part) for part in parts), round(value))
+
+        return SearchedSegment(build, lengths, quality=value, effort=self.qualities.effort)
+
+    def planes(self, frames: Sequence[Frame]) -> Planes:
+        """As the codec takes them, padded, on the device."""
+        depth, multiple = self.header.bit_depth, self.codec.alignment
+        return to_planes(frames, bit_depth=depth, multiple=multiple, device=self.device)
 
     def pool(self, cores: int = 1, pictures: int | None = None) -> AbstractContextManager[Executor]:
         """`picture_pool`, to open segments with. Tiles are there since memory is short: one after the other."""
@@ -182,6 +194,7 @@ class SegmentBuilder:
         self._pts: list[int] = []
         self._durations: list[int] = []
         self._planner: Planner | None = None
+        self._given = deque(owner.codec.choices.lengths)
         self._begun = 0
 
     @property
@@ -193,9 +206,7 @@ class SegmentBuilder:
         several where the codec leaves that to the planner. Returns when few enough frames are on their way; errors
         of coding come with a later frame, or with `close`."""
         owner = self._owner
-        planes = to_planes(
-            frames, bit_depth=owner.header.bit_depth, multiple=owner.codec.alignment, device=owner.device
-        )
+        planes = owner.planes(frames)
         weights = self._weights(frames)
         start = 0
         for length in self._lengths(planes):
@@ -222,6 +233,11 @@ class SegmentBuilder:
     def _lengths(self, planes: Planes) -> list[int]:
         if not self._owner.codec.plans_chunks:
             return [len(planes)]
+        if self._given:
+            taken: list[int] = []
+            while sum(taken) < len(planes):
+                taken.append(self._given.popleft())
+            return taken
         if self._planner is None:
             self._planner = Planner(planes.y[-1], self._owner.codec.choices.joining)
             return [len(planes)]

@@ -13,7 +13,7 @@ from stpcodec.codec.choices import USUAL, Choices
 from stpcodec.codec.decoder import decode
 from stpcodec.codec.effort import LADDERS, PASSES, Trial, best, decibels
 from stpcodec.codec.encoder import encode
-from stpcodec.container import Chunk, Segment
+from stpcodec.container import Chunk, Segment, StpReader
 from stpcodec.errors import UsageError
 from stpcodec.model.planes import Planes
 from tests.codec.clips import pictures, write_video
@@ -91,6 +91,33 @@ def test_better_latents_are_tried_last_and_kept_where_they_pay() -> None:
         assert kept.choices.rounds == kept_rounds
         assert kept.choices.intra_bonus == 34
         assert all(not choices.rounds for choices, _ in trial.seen[:-2])
+
+
+def test_lengths_that_were_found_by_coding_are_kept_where_they_pay() -> None:
+    for factor in (0.9, 1.1):
+        landscape = Landscape({"joining": 0.0})
+
+        def trial(choices: Choices, raised: int, landscape: Landscape = landscape, factor: float = factor) -> Trial:
+            found = landscape(choices, raised)
+            return replace(found, coded_bytes=round(found.coded_bytes * factor)) if choices.lengths else found
+
+        kept = best(trial(USUAL, 0), trial, raised=6, passes=20, rounds=1, lengths=lambda: (1, 4, 4))
+        assert kept.choices.lengths == ((1, 4, 4) if factor < 1 else ())
+        # The planner's thresholds mean nothing to given lengths.
+        assert (kept.choices.joining == USUAL.joining) == (factor < 1)
+
+
+def test_files_have_chunks_of_the_lengths_that_were_found(
+    clip: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stpcodec.codec.segments.coded_lengths", lambda codec, parts, quality: (1, 3, 2))
+    monkeypatch.setattr(
+        "stpcodec.codec.effort.best",
+        lambda usual, trial, *, lengths, **rest: trial(replace(USUAL, lengths=lengths()), 0),
+    )
+    encode(clip, tmp_path / "x.stp", model=str(tiny_weights), effort=6, segment_frames=6, jobs=1, device="cpu")
+    with StpReader(tmp_path / "x.stp") as stream:
+        assert [chunk.frame_count for chunk in stream.read_segment(0).chunks] == [1, 3, 2]
 
 
 def test_where_a_decibel_cannot_be_had_nothing_is_divided_by_it() -> None:
