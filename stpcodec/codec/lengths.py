@@ -38,7 +38,8 @@ class Coded:
 def coded_lengths(codec: ChunkCodec, parts: Iterable[Planes], quality: int) -> tuple[int, ...]:
     """Of all chunks of a segment. parts: its first frame, then runs of at most `codec.chunk_frames`, which no chunk
     crosses. quality: of all pictures."""
-    history, lengths = None, []
+    history: History | None = None
+    lengths: list[int] = []
     for frames in parts:
         found = _shortest(codec, frames, quality, history)
         history = found.history

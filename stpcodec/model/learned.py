@@ -105,17 +105,16 @@ class LearnedTransform:
     def refiner(
         self, frames: Planes, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int
     ) -> Refiner:  # fmt: skip
-        rows = frames.height // 16
-        context = None
-        # Whole, and by torch's modules: gradients are needed, which compiled networks do not have.
-        with torch.inference_mode(False), torch.no_grad():
-            if references and field is not None:
-                points = field.clone()[..., : frames.height // SPACING + 1, : frames.width // SPACING + 1]
-                context = TorchWork(self.network, torch.float32, self.device).context(
-                    [usable(reference) for reference in references], points,
-                    None if choice is None else choice.clone(), None, None, Band(0, rows, 0, rows), network=True,
-                )  # fmt: skip
-        return Refiner(self.network, usable(frames), context, quality)
+        parts: list[tuple[Band, Context | None]] = list(self._without_context(frames.height // 16))
+        if references and field is not None:
+            # By torch's modules: gradients are needed, which compiled networks do not have.
+            work = TorchWork(self.network, torch.float32, self.device)
+            points = field[..., : frames.height // SPACING + 1, : frames.width // SPACING + 1]
+            with torch.inference_mode(False), torch.no_grad():
+                known = [usable(reference) for reference in references]
+                own = points.clone(), None if choice is None else choice.clone()
+                parts = [(band, work.context(known, *own, None, None, band, network=True)) for band, _ in parts]
+        return Refiner(self.network, usable(frames), parts, quality)
 
     def hyper(self, y: Tensor) -> Tensor:
         return self._work.hyper(y).round().clamp(-LARGEST_HYPER, LARGEST_HYPER)

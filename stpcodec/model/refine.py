@@ -8,9 +8,12 @@ steps in place of many small ones. Decoding does not change.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from stpcodec.model.bands import Band
 from stpcodec.model.chunk_io import unpack_frames
 from stpcodec.model.network import ChunkNetwork, Context
 from stpcodec.model.planes import Planes
@@ -18,10 +21,13 @@ from stpcodec.model.rates import lagrange_lambda, squared_error
 
 
 class Refiner:
-    """Of one picture. frames: N = 1, what it should decode to. context: None of an intra picture."""
+    """Of one picture. frames: N = 1, what it should decode to. parts: its bands, each with its context, None of an
+    intra picture; memory for gradients is that of one."""
 
-    def __init__(self, network: ChunkNetwork, frames: Planes, context: Context | None, quality: int) -> None:
-        self._network, self._frames, self._context, self._quality = network, frames, context, quality
+    def __init__(
+        self, network: ChunkNetwork, frames: Planes, parts: Sequence[tuple[Band, Context | None]], quality: int
+    ) -> None:
+        self.network, self._frames, self.parts, self._quality = network, frames, parts, quality
 
     def wanted(self, decoded: Tensor) -> Tensor:
         """Where the error around decoded latents ``[1, latents, h, w]`` (in steps) would be least, real.
@@ -32,11 +38,15 @@ class Refiner:
         # Codecs run in inference mode, whose tensors no gradient can be taken of.
         with torch.inference_mode(False), torch.enable_grad(), torch.autocast(decoded.device.type, enabled=False):
             quality = torch.tensor([self._quality], device=decoded.device)
-            latents = decoded.clone().float().requires_grad_(True)
-            made = unpack_frames(self._network.synthesise(latents, quality, self._context), 1)
-            error = (lagrange_lambda(quality) * squared_error(made, self._frames)).sum() * self._frames.y.numel()
-            (slope,) = torch.autograd.grad(error, latents)
-            curvature = 2 * self._network.error_weights(quality)[:, :, None, None]
+            latents = decoded.clone().float()
+            slope = torch.zeros_like(latents)
+            for band, context in self.parts:
+                own, near = self._frames.lines(band.own(16)), band.computed(1)
+                part = latents[:, :, near].requires_grad_(True)
+                made = self.network.synthesise(part, quality, context)[:, :, band.inner(2)]
+                error = squared_error(unpack_frames(made, 1), own).sum() * own.y.numel()
+                slope[:, :, near] += torch.autograd.grad(lagrange_lambda(quality)[0] * error, part)[0]
+            curvature = 2 * self.network.error_weights(quality)[:, :, None, None]
             return (latents - slope / curvature).detach()
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from stpcodec.model.bands import Band
 from stpcodec.model.planes import Planes
 from stpcodec.model.rates import lagrange_lambda, squared_error
+from stpcodec.model.refine import Refiner, usable
 from stpcodec.model.zoo import load_model
 from tests.tiny_model import moving_planes
 
@@ -55,3 +57,16 @@ def test_the_error_falls_towards_what_is_wanted(tiny_weights: Path, references: 
 def test_of_an_orthonormal_transform_there_is_nothing_better() -> None:
     frames = Planes(*(torch.rand(1, side, side) for side in (32, 16, 16)))
     assert load_model("dct", device=CPU).intra.refiner(frames, (), None, None, QUALITY) is None
+
+
+def test_bands_say_together_what_the_whole_says(tiny_weights: Path) -> None:
+    """A latent near a band's end counts for the samples of both."""
+    transform = load_model(tiny_weights, device=CPU).intra
+    frames = moving_planes(1, 512, 32)
+    with torch.inference_mode():
+        refiner = transform.refiner(frames, (), None, None, QUALITY)
+        assert refiner is not None
+        assert len(refiner.parts) > 1
+        decoded = transform.analyse(frames, QUALITY, None)[0].round()
+        whole = Refiner(refiner.network, usable(frames), [(Band(0, 32, 0, 32), None)], QUALITY)
+        torch.testing.assert_close(refiner.wanted(decoded), whole.wanted(decoded), rtol=1e-4, atol=1e-4)
