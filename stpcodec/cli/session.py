@@ -124,7 +124,7 @@ Effort = Annotated[
     int,
     typer.Option(
         "--effort", min=0, max=9, metavar="0-9",
-        help="Code each segment again by other choices and keep the best; 9 is up to 20 times slower.",
+        help="Code each segment again by other choices and keep the best; 9 is 20 to 30 times slower.",
     ),
 ]
 ModelName = Annotated[

@@ -22,7 +22,7 @@ CHROMA_WEIGHT = 3.0
 than luma's, weighs that much more in it. 6:3:3 makes a decibel of u worth about what the figure gives it."""
 
 
-INTRA_BONUS = 26
+INTRA_BONUS = 34
 """The intra frame is the reference of all that follows: it is coded this much above the quality asked for."""
 CAUTION = 3.2
 """Errors count this much more than the Lagrangian says when the quantiser makes a symbol cheaper: a picture is the
