@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stpcodec.codec.qualities import LOWEST, STEP, Qualities
+from stpcodec.codec.qualities import LOWEST, Qualities
 from stpcodec.codec.windows import Window, frame_costs, windows
 from stpcodec.container import StpReader
 from stpcodec.errors import TargetUnreachable, UsageError
 
 _SLOPE = 0.035  # of the logarithm of bytes, a quality; real ones are rather steeper, so this lowers enough
 _MARGIN = 0.005
+_LEAST = 0.35
+"""A segment of three or four pictures, whose qualities are whole numbers, may not notice a smaller step."""
 ROUNDS = 8
 
 
@@ -49,7 +51,7 @@ class Ceiling:
                     f"{name}: at most {self.bits / 1000:.1f} kbit/s in any second cannot be reached; the nearest is "
                     f"{window.bits / 1000:.1f} kbit/s, at quality {LOWEST} from {window.start_seconds:.2f} s on"
                 )
-            step = max(STEP, (math.log(window.bits / self.bits) + _MARGIN) / _SLOPE)
+            step = max(_LEAST, (math.log(window.bits / self.bits) + _MARGIN) / _SLOPE)
             for first in able:
                 lower = max(LOWEST, round(qualities.of_segment(first) - step, 2))
                 most[first] = min(lower, most.get(first, lower))

@@ -194,7 +194,7 @@ class SegmentBuilder:
         self._pts: list[int] = []
         self._durations: list[int] = []
         self._planner: Planner | None = None
-        self._given = deque(owner.codec.choices.lengths)
+        self._given = deque(owner.codec.choices.lengths) if owner.codec.plans_chunks else deque()
         self._begun = 0
 
     @property
