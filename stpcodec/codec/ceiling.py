@@ -10,15 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stpcodec.codec.qualities import LOWEST, Qualities
+from stpcodec.codec.qualities import LOWEST, STEP, Qualities
 from stpcodec.codec.windows import Window, frame_costs, windows
 from stpcodec.container import StpReader
 from stpcodec.errors import TargetUnreachable, UsageError
 
-_SLOPE = 0.035  # of the logarithm of bytes, a quality; real ones are rather steeper, so this lowers enough
+_SLOPE = 0.035  # of the logarithm of bytes, a quality; real ones are mostly steeper, so this lowers enough
+_FLATTER = 0.85  # ... but not where a short segment is mostly its first frame: every round takes it for so much less
 _MARGIN = 0.005
-_LEAST = 0.35
-"""A segment of three or four pictures, whose qualities are whole numbers, may not notice a smaller step."""
 ROUNDS = 8
 
 
@@ -32,9 +31,11 @@ class Ceiling:
         if not (math.isfinite(self.bits) and self.bits > 0):
             raise UsageError(f"highest bit rate {self.bits}: must be above 0")
 
-    def lowered(self, path: Path, qualities: Qualities, name: str) -> tuple[Mapping[int, float] | None, Window]:
+    def lowered(
+        self, path: Path, qualities: Qualities, name: str, rounds: int
+    ) -> tuple[Mapping[int, float] | None, Window]:
         """What `Qualities.most` must be after the encode at `path` with `qualities`: None if it is well as it is.
-        And the dearest second.
+        And the dearest second. rounds: how often it was lowered already.
 
         Raises TargetUnreachable where a second is above the ceiling and all its segments are at the lowest quality.
         """
@@ -51,7 +52,7 @@ class Ceiling:
                     f"{name}: at most {self.bits / 1000:.1f} kbit/s in any second cannot be reached; the nearest is "
                     f"{window.bits / 1000:.1f} kbit/s, at quality {LOWEST} from {window.start_seconds:.2f} s on"
                 )
-            step = max(_LEAST, (math.log(window.bits / self.bits) + _MARGIN) / _SLOPE)
+            step = max(STEP, (math.log(window.bits / self.bits) + _MARGIN) / (_SLOPE * _FLATTER**rounds))
             for first in able:
                 lower = max(LOWEST, round(qualities.of_segment(first) - step, 2))
                 most[first] = min(lower, most.get(first, lower))

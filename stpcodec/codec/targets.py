@@ -210,8 +210,8 @@ class _Attempts:
         if ceiling is None:
             return best
         assert self.output.path is not None
-        for _ in range(ROUNDS):
-            most, dearest = ceiling.lowered(self.output.path, best.qualities, name)
+        for number in range(ROUNDS):
+            most, dearest = ceiling.lowered(self.output.path, best.qualities, name, number)
             self.peak_bits = dearest.bits
             if most is None:
                 return best
