@@ -196,6 +196,8 @@ def test_what_is_not_run_parses(line: str, monkeypatch: pytest.MonkeyPatch) -> N
             raise Parsed
 
         monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
+        # As in a fresh interpreter: runpy warns of a module that another test imported already.
+        monkeypatch.delitem(sys.modules, words[1], raising=False)
         with pytest.raises(Parsed):
             runpy.run_module(words[1], run_name="__main__")
     elif program == "make":
