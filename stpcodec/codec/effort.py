@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from stpcodec.codec.choices import USUAL, Choices
@@ -75,12 +76,12 @@ class SearchedSegment:
     """As a `Builder`; codes when it is closed. Memory: the frames of the whole segment as they were read.
 
     build: a new builder of the segment by these choices, its quality raised by so much. lengths: of chunks, found by
-    coding these frames, which were added together; () where they are not found so.
+    coding these frames, which were added together; None where they are not found so.
     """
 
     def __init__(
-        self, build: Callable[[Choices, int], Builder], lengths: Callable[[Sequence[Sequence[Frame]]], tuple[int, ...]],
-        *, quality: float, effort: int,
+        self, build: Callable[[Choices, int], Builder],
+        lengths: Callable[[Sequence[Sequence[Frame]]], tuple[int, ...]] | None, *, quality: float, effort: int,
     ) -> None:  # fmt: skip
         self._build, self._lengths, self._effort = build, lengths, effort
         self._step = QUALITY_STEP if quality + QUALITY_STEP <= 100 else -QUALITY_STEP
@@ -109,7 +110,7 @@ class SearchedSegment:
             return usual.segment
         return best(
             usual, trial, raised=self._step, passes=PASSES[self._effort], rounds=ROUNDS[self._effort],
-            lengths=(lambda: self._lengths(parts)) if self._effort >= LENGTHS_FROM else None,
+            lengths=partial(self._lengths, parts) if self._lengths and self._effort >= LENGTHS_FROM else None,
         ).segment  # fmt: skip
 
 

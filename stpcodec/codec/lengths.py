@@ -41,21 +41,21 @@ def coded_lengths(codec: ChunkCodec, parts: Iterable[Planes], quality: int) -> t
     history: History | None = None
     lengths: list[int] = []
     for frames in parts:
-        found = _shortest(codec, frames, quality, history)
+        found = _cheapest(codec, frames, quality, history)
         history = found.history
         lengths += found.lengths
     return tuple(lengths)
 
 
-def _shortest(codec: ChunkCodec, frames: Planes, quality: int, history: History | None) -> Coded:
+def _cheapest(codec: ChunkCodec, frames: Planes, quality: int, history: History | None) -> Coded:
     count = len(frames)
     whole = _code(codec, frames, quality, history)
     if count == 1:
         return whole
     # The first half is the longer one: what is left of eight frames at a segment's end is cut as the eight are.
     middle = 1 << (count - 1).bit_length() - 1
-    first = _shortest(codec, frames[slice(0, middle)], quality, history)
-    second = _shortest(codec, frames[slice(middle, count)], quality, first.history)
+    first = _cheapest(codec, frames[slice(0, middle)], quality, history)
+    second = _cheapest(codec, frames[slice(middle, count)], quality, first.history)
     halves = Coded(first.lengths + second.lengths, first.cost + second.cost, second.last, second.history)
     return min(whole, halves, key=lambda coded: coded.total)
 

@@ -90,11 +90,11 @@ class SegmentCodec:
         value = self.qualities.of_segment(first_frame)
 
         def lengths(parts: Sequence[Sequence[Frame]]) -> tuple[int, ...]:
-            if self.header.tile:  # tiles share their lengths, and each would have its own
-                return ()
             return coded_lengths(self.codec, (self.planes(part) for part in parts), round(value))
 
-        return SearchedSegment(build, lengths, quality=value, effort=self.qualities.effort)
+        # Tiles share their lengths, and each would have its own.
+        found = None if self.header.tile else lengths
+        return SearchedSegment(build, found, quality=value, effort=self.qualities.effort)
 
     def planes(self, frames: Sequence[Frame]) -> Planes:
         """As the codec takes them, padded, on the device."""

@@ -1,7 +1,7 @@
 """What an encoder really sends: every symbol of coded clips, counted by the row of the table that priced it.
 
-Training sees latents that are rounded; the encoder leaves out what is not worth its bits, so zeros are more frequent
-than training's loop would count. Tables counted here are those of the symbols that files hold.
+Training's loop sees crops, estimated bits and motion that was searched once; the encoder chooses anew. Tables counted
+here are those of the symbols that files hold.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
 
 codes clips of the videos (also at half size, and photographs) at qualities drawn at random, counts every symbol
 (evaluation/census.py) and writes weights with those tables and the same networks. `train` and `export` count in
-training's own loop, which rounds; this is worth 0.6 % of the bits more (docs/ablations.md).
+training's own loop, on crops and without the encoder's choices; this was worth 0.6 % of the bits when that loop
+rounded, and nothing with the weights after it (docs/ablations.md).
 """
 
 from __future__ import annotations
