@@ -79,9 +79,13 @@ class Worker:
         assert self._connection is not None
         try:
             self._connection.send(message)
+            return
         except OSError:
-            while True:  # it failed meanwhile; why is behind what it said before
-                self.receive()
+            pass
+        # Behind the handler, so that what is raised does not keep the OSError, whose frames have a view of the message:
+        # taken down by the garbage collector, that makes noise on standard error (Python's development mode).
+        while True:  # it failed meanwhile; why is behind what it said before
+            self.receive()
 
     def receive(self) -> object:
         """The next message; raises what the worker failed with, or WorkerLost."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -540,6 +541,19 @@ class TestProcesses:
             os.kill(worker.pid, signal.SIGKILL)
             with pytest.raises(WorkerLost, match="ended by SIGKILL, perhaps because memory ran out"):
                 list(iter(worker.receive, None))
+
+    def test_the_error_of_a_lost_worker_does_not_keep_the_message(self, stp: Path) -> None:
+        """The frames of a send that failed have a view of it, which the garbage collector may not take down quietly."""
+        with StpReader(stp) as stream, Crew(Setup(stream.header, None, None, 1), 1) as crew:
+            crew.workers[0].send(Open(0))
+            assert crew.workers[0].pid is not None
+            os.kill(crew.workers[0].pid, signal.SIGKILL)
+            with pytest.raises(WorkerLost) as lost:
+                talk(crew, Open(0))
+        error: BaseException | None = lost.value
+        while error is not None:
+            assert "_send_bytes" not in [entry.name for entry in traceback.extract_tb(error.__traceback__)]
+            error = error.__context__
 
     def test_what_a_worker_warns_of_is_said(self) -> None:
         said: list[str] = []
