@@ -140,9 +140,13 @@ def _prior_pass(
         mask = prior.mask(number, *size, device=y.device)
         symbols = round_through(y - mean)
         if optimise:
-            found = worthwhile(y - mean, scale_of(index), weight)
+            # Of this step's latents alone: elementwise work is most of a training step on a CPU.
+            wanted, at = (y - mean).detach()[:, mask], index.detach()[:, mask]
+            found = worthwhile(wanted, scale_of(at), weight.expand_as(y)[:, mask])
             # Places of the smallest scale are not coded: they are their mean.
-            symbols = symbols + (torch.where(index < 1, 0.0, found) - symbols).detach()
+            decided = symbols.detach().clone()
+            decided[:, mask] = torch.where(at < 1, 0.0, found)
+            symbols = symbols + (decided - symbols).detach()
         y_hat = torch.where(mask, symbols + mean, y_hat)
         indices = torch.where(mask, index, indices)
         means = torch.where(mask, mean, means)

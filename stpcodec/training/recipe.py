@@ -25,6 +25,8 @@ from typing import Any
 from stpcodec.errors import UsageError
 
 FOLDER = Path(__file__).parent / "recipes"
+QUANTISERS = ("encoder", "rounding")
+"""What decides the integers of a training step: the encoder's own decision, or plain rounding."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ KEYS: Mapping[str, Rule] = {
     "lead": _integer(0, 64),
     "cascade": Rule(lambda value: type(value) is bool, "true or false"),
     "jitter": _number(0, 0.5),
+    "quantiser": _text(*QUANTISERS),
 }
 """What a stage may set, by its name in TrainOptions."""
 _STAGE: Mapping[str, Rule] = {"name": _text(), "share": _number(0, 1, above=True)} | dict(KEYS)

@@ -34,7 +34,7 @@ class Losses:
 def sequence_loss(
     network: StpNetwork, sequence: Sequence, pictures: Planes | None, quality: Tensor, *,
     chunks: int, cascade: bool, rate_weight: float, intra_bonus: Tensor, part: str = "both",
-    vary: bool = False, lead: int = 0,
+    vary: bool = False, lead: int = 0, optimise: bool = True,
 ) -> Losses:  # fmt: skip
     """quality and intra_bonus ``[B]``: the intra frame is coded at quality + bonus, as the encoder does.
 
@@ -43,8 +43,10 @@ def sequence_loss(
     vary: every chunk at a quality of its own, near the sequence's.
     lead: chunks that are coded before those that count, without gradients: what the encoder will predict from is
     the work of a long chain, whose small errors add up unless the networks have learned to mend them.
+    optimise: with the encoder's quantiser; without it, or without a rate_weight, latents are rounded.
     pictures: further frames for the intra network alone, coded at the same qualities as the first of them.
     """
+    optimise = optimise and rate_weight > 0
     first = sequence.frame(0)
     pixels = first.height * first.width
     batch = sequence.batch
@@ -55,7 +57,7 @@ def sequence_loss(
         stacked = join_frames((first, pictures))
         quality_stack = torch.cat((quality_intra, quality_intra.repeat(1 + extra // batch)[:extra]))
     with torch.set_grad_enabled(torch.is_grad_enabled() and part != "inter"):
-        coded = code_chunk(network.intra, pack_frames(stacked, 1), quality_stack, None, None, optimise=rate_weight > 0)
+        coded = code_chunk(network.intra, pack_frames(stacked, 1), quality_stack, None, None, optimise=optimise)
     decoded = unpack_frames(coded.packed, 1)
     error = squared_error(decoded, stacked)
     bpp = (coded.y_bits + coded.z_bits) / pixels
@@ -80,9 +82,7 @@ def sequence_loss(
             previous = last.latents if picture.future is None else done[picture.guide].latents
             with torch.set_grad_enabled(torch.is_grad_enabled() and counts):
                 context = picture_context(network.inter, target, references, fields, at)
-                coded = code_chunk(
-                    network.inter, pack_frames(target, 1), at, context, previous, optimise=rate_weight > 0
-                )
+                coded = code_chunk(network.inter, pack_frames(target, 1), at, context, previous, optimise=optimise)
             decoded = unpack_frames(coded.packed, 1)
             done[picture.position] = Decoded(decoded.clamp(), coded.latents.detach())
             if not counts:

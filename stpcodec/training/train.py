@@ -30,7 +30,7 @@ from stpcodec.training.motion_cache import LONGEST, ensure_motion
 from stpcodec.training.optimiser import scheduled_rate
 from stpcodec.training.random_state import random_state, restore_random_state
 from stpcodec.training.rebase import rebase
-from stpcodec.training.recipe import Recipe
+from stpcodec.training.recipe import QUANTISERS, Recipe
 from stpcodec.training.run_log import NAME as LOG_NAME
 from stpcodec.training.run_log import append_rows
 from stpcodec.training.run_record import read_record, record_of, write_record
@@ -50,6 +50,7 @@ class TrainOptions:
 
     recipe: its stages set some of the options, and share the minutes; a run continues in the stage it was in until
     its minutes are over. Without one, every call trains for so many minutes. jitter: of brightness and contrast.
+    quantiser: "encoder", the encoder's own in the loop, or "rounding"; validation always has the encoder's.
     rebase: minutes; above 0, a new run's networks are given the bases of bases.py first (rebase.py).
     """
 
@@ -75,6 +76,7 @@ class TrainOptions:
     count_batches: int = 150
     rate_weight: float = 1.0
     jitter: float = 0.0
+    quantiser: str = "encoder"
     recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
@@ -82,6 +84,8 @@ class TrainOptions:
             raise UsageError(f"--minutes is {self.minutes}; give a positive number of minutes to train")
         if self.part not in ("both", "intra", "inter"):
             raise UsageError(f"--part is {self.part}; train both, intra or inter")
+        if self.quantiser not in QUANTISERS:
+            raise UsageError(f"--quantiser is {self.quantiser}; give {' or '.join(QUANTISERS)}")
         if self.crop < 64 or self.crop % 64:
             raise UsageError(f"--crop is {self.crop}; it must be a multiple of 64")
         if self.batch < 1 or self.chunks < 1 or self.pictures < 0 or self.lead < 0:
@@ -342,6 +346,7 @@ def _loop(state: Checkpoint, data: MixedLengths, pictures: PictureDataset, held_
                 losses = sequence_loss(
                     network, sequence, extra, quality, chunks=chunks * ratio, cascade=options.cascade,
                     rate_weight=options.rate_weight, intra_bonus=bonus, part=options.part, vary=True, lead=lead * ratio,
+                    optimise=options.quantiser == "encoder",
                 )  # fmt: skip
             optimiser.zero_grad(set_to_none=True)
             losses.loss.backward()

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from stpcodec.errors import UsageError
+from stpcodec.training import loss
 from stpcodec.training import train as module
 from stpcodec.training.recipe import Recipe, Stage
 from stpcodec.training.run_record import read_record
@@ -249,3 +250,32 @@ def test_jitter_reaches_the_steps(videos: Path, options: TrainOptions, tmp_path:
     assert not all(torch.equal(one, two) for one, two in pairs)
     with pytest.raises(UsageError, match="--jitter"):
         replace(options, jitter=0.6)
+
+
+@pytest.mark.usefixtures("small")
+def test_the_quantiser_reaches_the_steps_but_not_validation(
+    videos: Path, options: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    original = loss.worthwhile
+
+    def watched(*args: torch.Tensor) -> torch.Tensor:
+        seen.append(True)
+        return original(*args)
+
+    inside: list[bool] = []
+    steps = module.sequence_loss
+
+    def step(*args: object, **named: object) -> object:
+        before = len(seen)
+        result = steps(*args, **named)  # type: ignore[arg-type]
+        inside.append(len(seen) > before)
+        return result
+
+    monkeypatch.setattr(loss, "worthwhile", watched)
+    monkeypatch.setattr(module, "sequence_loss", step)
+    run(videos, replace(options, quantiser="rounding"))
+    assert not any(inside)
+    assert seen, "validation has the encoder's quantiser"
+    with pytest.raises(UsageError, match="--quantiser is floor; give encoder or rounding"):
+        replace(options, quantiser="floor")
