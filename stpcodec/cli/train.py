@@ -78,6 +78,14 @@ def train(
     quantiser: Annotated[
         str, typer.Option("--quantiser", help="encoder or rounding: what decides the integers of a training step.")
     ] = "encoder",
+    chains: Annotated[
+        int,
+        typer.Option(
+            "--chains", metavar="N", min=0,
+            help="Learn from encodes of so many clips by the model of --start, instead of from short sequences; with "
+            "--part inter.",
+        ),
+    ] = 0,
     threads: CpuThreads = None,
     validate_minutes: Annotated[float, typer.Option("--validate-minutes", help="Minutes between validations.")] = 5.0,
     quiet: Quiet = False,
@@ -92,9 +100,10 @@ def train(
     """
     from stpcodec.codec.models import thread_limit
     from stpcodec.model.zoo import resolve_device
+    from stpcodec.training.options import TrainOptions
     from stpcodec.training.precision import bfloat16_is_fast
     from stpcodec.training.recipe import KEYS, load_recipe
-    from stpcodec.training.train import TrainOptions, train_and_export
+    from stpcodec.training.train import train_and_export
 
     session: Session = context.obj
     stages = None
@@ -107,7 +116,7 @@ def train(
         minutes=minutes, run=run, cache=cache or run.parent / "cache", device=chosen, start=start,
         rebase=rebase, batch=batch, pictures=pictures, crop=crop, chunks=chunks, lead=lead,
         learning_rate=learning_rate, part=part, cascade=cascade, validate_minutes=validate_minutes, jitter=jitter,
-        quantiser=quantiser, recipe=stages, bf16=bfloat16_is_fast(chosen),
+        quantiser=quantiser, chains=chains, recipe=stages, bf16=bfloat16_is_fast(chosen),
     )  # fmt: skip
     with thread_limit(threads):
         weights = train_and_export(videos, validation, options, say=session.report.say, poll=session.guard.check)

@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from stpcodec.codec.chunk import ChunkCodec
-from stpcodec.codec.parallel import Inline
 from stpcodec.codec.patch_bits import chunk_bits
-from stpcodec.codec.segments import SegmentBuilder, SegmentCodec
-from stpcodec.container import StreamHeader
 from stpcodec.entropy.tables import TableSet
+from stpcodec.evaluation.predictions import coded_segment
 from stpcodec.model.transform import Model
 from stpcodec.video.frames import Frame
 
@@ -37,17 +34,8 @@ class Census:
 
     def add(self, frames: Sequence[Frame], quality: int) -> None:
         """Codes 8-bit frames of one size as a segment, and counts."""
-        height, width = frames[0].y.shape
-        header = StreamHeader(
-            width=width, height=height, bit_depth=8, time_base=(1, 25), model=self._model.name,
-            weights_sha256=self._model.weights_sha256, quality=quality, segment_frames=len(frames),
-        )  # fmt: skip
-        owner = SegmentCodec(header, self._codec, torch.device("cpu"))
-        builder = SegmentBuilder(owner, 0, Inline())
-        builder.add(frames[:1])
-        for start in range(1, len(frames), self._codec.chunk_frames):
-            builder.add(frames[start : start + self._codec.chunk_frames])
-        segment, previous = builder.close(), None
+        owner, segment = coded_segment(self._codec, frames, quality)
+        previous = None
         for chunk, latents in zip(segment.chunks, owner.latents(segment), strict=True):
             chunk_bits(owner.tiled, chunk.streams, latents, previous, self._count)
             previous = latents

@@ -23,10 +23,10 @@ from stpcodec.training.checkpoint import load_checkpoint
 from stpcodec.training.fit import longest_fit
 from stpcodec.training.footage import Footage, cut_footage, remove_footage
 from stpcodec.training.model_card import CardFacts
+from stpcodec.training.options import TrainOptions
 from stpcodec.training.publish import check_name, make_folder, publish
 from stpcodec.training.recipe import load_recipe
 from stpcodec.training.run_record import RunRecord, read_record, record_of, write_record
-from stpcodec.training.train import TrainOptions
 from stpcodec.training.validate import QUALITIES, HeldOut, Validation
 
 RECIPE = "finetune"

@@ -8,7 +8,7 @@ from pathlib import Path
 from stpcodec.errors import InputError
 from stpcodec.training import train as training
 from stpcodec.training.dataset import ClipDataset
-from stpcodec.training.train import TrainOptions
+from stpcodec.training.options import TrainOptions
 
 SMALLEST_CROP = 64
 

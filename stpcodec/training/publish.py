@@ -15,8 +15,9 @@ from stpcodec.errors import InputError, OutputError, UsageError
 from stpcodec.training.checkpoint import Checkpoint, load_checkpoint
 from stpcodec.training.fit import longest_fit
 from stpcodec.training.model_card import CardFacts, write_card
+from stpcodec.training.options import TrainOptions
 from stpcodec.training.run_record import read_record
-from stpcodec.training.train import TrainOptions, export_average, prepare
+from stpcodec.training.train import export_average, prepare
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,39}")
 _DIGITS = re.compile(r".*-[0-9a-f]{8}")

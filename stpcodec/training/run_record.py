@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from stpcodec.errors import InputError
 
 if TYPE_CHECKING:
-    from stpcodec.training.train import TrainOptions
+    from stpcodec.training.options import TrainOptions
 
 NAME = "run.json"
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from stpcodec.errors import InputError, ModelError, UsageError
@@ -19,6 +20,8 @@ from stpcodec.model.network import StpNetwork
 from stpcodec.model.planes import Planes
 from stpcodec.model.zoo import load_network
 from stpcodec.training.cache import ensure_cached, ensure_half, find_media
+from stpcodec.training.chain_step import chain_losses, chains_of, hold_out_chains
+from stpcodec.training.chains import ChainDataset
 from stpcodec.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from stpcodec.training.dataset import ClipDataset, MixedLengths, PictureDataset
 from stpcodec.training.export import count_motion, count_symbols, export_weights
@@ -28,14 +31,14 @@ from stpcodec.training.jitter import jittered, jittered_pictures
 from stpcodec.training.model_card import CardFacts, write_card
 from stpcodec.training.motion_cache import LONGEST, ensure_motion
 from stpcodec.training.optimiser import scheduled_rate
+from stpcodec.training.options import TrainOptions
 from stpcodec.training.random_state import random_state, restore_random_state
 from stpcodec.training.rebase import rebase
-from stpcodec.training.recipe import QUANTISERS, Recipe
 from stpcodec.training.run_log import NAME as LOG_NAME
 from stpcodec.training.run_log import append_rows
 from stpcodec.training.run_record import read_record, record_of, write_record
-from stpcodec.training.step import sequence_loss
-from stpcodec.training.validate import HeldOut, validation_batch
+from stpcodec.training.step import Losses, sequence_loss
+from stpcodec.training.validate import HeldOut, Validator, validation_batch
 
 VALIDATION_CROP = 256
 REBASE_BATCHES = 280
@@ -45,64 +48,13 @@ CHUNK_FRAMES = 4
 
 
 @dataclass(frozen=True)
-class TrainOptions:
-    """What a run is made of. Times in minutes, sizes in luma samples.
+class Source:
+    """What steps learn from. losses: of a fresh batch; generators: what draws it, for checkpoints to keep; start: the
+    network of a new run."""
 
-    recipe: its stages set some of the options, and share the minutes; a run continues in the stage it was in until
-    its minutes are over. Without one, every call trains for so many minutes. jitter: of brightness and contrast.
-    quantiser: "encoder", the encoder's own in the loop, or "rounding"; validation always has the encoder's.
-    rebase: minutes; above 0, a new run's networks are given the bases of bases.py first (rebase.py).
-    """
-
-    minutes: float
-    run: Path
-    cache: Path
-    device: torch.device
-    batch: int = 6
-    pictures: int = 4
-    crop: int = 128
-    chunks: int = 2
-    lead: int = 0
-    learning_rate: float = 7e-4
-    final_rate: float = 0.03
-    warmup_steps: int = 200
-    cascade: bool = False
-    part: str = "both"
-    start: str = "linear"
-    rebase: float = 0.0
-    validate_minutes: float = 5.0
-    bf16: bool = True
-    seed: int = 0
-    count_batches: int = 150
-    rate_weight: float = 1.0
-    jitter: float = 0.0
-    quantiser: str = "encoder"
-    recipe: Recipe | None = None
-
-    def __post_init__(self) -> None:
-        if not self.minutes > 0:
-            raise UsageError(f"--minutes is {self.minutes}; give a positive number of minutes to train")
-        if self.part not in ("both", "intra", "inter"):
-            raise UsageError(f"--part is {self.part}; train both, intra or inter")
-        if self.quantiser not in QUANTISERS:
-            raise UsageError(f"--quantiser is {self.quantiser}; give {' or '.join(QUANTISERS)}")
-        if self.crop < 64 or self.crop % 64:
-            raise UsageError(f"--crop is {self.crop}; it must be a multiple of 64")
-        if self.batch < 1 or self.chunks < 1 or self.pictures < 0 or self.lead < 0:
-            raise UsageError(
-                f"--batch {self.batch} --chunks {self.chunks} --lead {self.lead} --pictures {self.pictures}: "
-                f"a step needs at least one sequence of one chunk"
-            )
-        if self.rebase < 0 or (self.rebase and self.start == "linear"):
-            raise UsageError(f"--rebase {self.rebase} --start {self.start}: give minutes, and a model to start from")
-        if not 0 <= self.jitter <= 0.5:
-            raise UsageError(f"--jitter is {self.jitter}; give a number from 0 (none) to 0.5")
-
-    def stages(self) -> list[TrainOptions]:
-        """The options of every stage, with the minutes that it lasts."""
-        if self.recipe is None:
-            return [self]
-        return [replace(self, minutes=self.minutes * part.share, **part.options) for part in self.recipe.stages]
+    losses: Callable[[StpNetwork], Losses]
+    generators: tuple[np.random.Generator, ...]
+    start: Callable[[], StpNetwork]
 
 
 def train_and_export(
@@ -176,34 +128,32 @@ def _train(
     folders: list[Path], validation: list[Path], options: TrainOptions,
     say: Callable[[str], None], poll: Callable[[], None],
 ) -> Path:  # fmt: skip
-    clips, validation_clips = prepare(folders, options.cache, say, halves=True), prepare(validation, options.cache, say)
+    clips = prepare(folders, options.cache, say, halves=True, motion=not options.chains)
+    validation_clips = prepare(validation, options.cache, say, halves=bool(options.chains), motion=not options.chains)
     overlap = set(clips) & set(validation_clips)
     if overlap:
         raise InputError(f"{overlap.pop().name}: is in both the training and the validation folder; separate them")
     record = record_of(options, folders, validation, len(clips), len(validation_clips))
     write_record(options.run, record.joined(read_record(options.run)))
+    if options.chains:
+        return train_chains(clips, validation_clips, options, say=say, poll=poll)
     return train_clips(clips, hold_out(validation_clips, options.stages()[-1]), options, say=say, poll=poll)
 
 
 def train_clips(
-    clips: list[Path], held_out: HeldOut, options: TrainOptions, *,
+    clips: list[Path], held_out: Validator, options: TrainOptions, *,
     say: Callable[[str], None], poll: Callable[[], None], bar: float = math.inf,
 ) -> Path:  # fmt: skip
     """`train` on prepared clips, in a run folder that is ours. bar: a new run's best.pt has to score better than this.
 
     Raises UsageError when the run was begun with another recipe.
     """
-    state = load_checkpoint(options.run / "last.pt", options.device)
-    if state is not None:
-        say(f"continuing {options.run} at step {state.step}, best validation score {state.best_score:.4f}")
-        _continue(state, options)
-    stages = options.stages()
-    for number in range(state.stage if state else 0, len(stages)):
-        stage, seed = stages[number], options.seed + (state.step if state else 0)
-        needed = stage.lead + stage.chunks
-        data = MixedLengths(clips, frames=CHUNK_FRAMES, crop=stage.crop, chunks=needed, seed=seed)
+
+    def source(stage: TrainOptions, seed: int) -> Source:
+        data = MixedLengths(clips, frames=CHUNK_FRAMES, crop=stage.crop, chunks=stage.lead + stage.chunks, seed=seed)
         pictures = PictureDataset(clips, crop=stage.crop, seed=seed + 1)
-        if state is None:
+
+        def start() -> StpNetwork:
             network = _starting_network(data.long, pictures, options, say)
             if options.rebase:
                 say(f"new bases; each prior learns alone for {options.rebase:g} min")
@@ -211,7 +161,56 @@ def train_clips(
                     network, data, pictures, minutes=options.rebase, batches=REBASE_BATCHES, device=options.device,
                     say=say, poll=poll,
                 )  # fmt: skip
-            state = Checkpoint.fresh(network)
+            return network
+
+        def losses(network: StpNetwork) -> Losses:
+            return _sequence_losses(network, data, pictures, stage)
+
+        return Source(losses, (data.random, pictures.random), start)
+
+    return _run_stages(source, held_out, options, say, poll, bar)
+
+
+def train_chains(
+    clips: list[Path], validation_clips: list[Path], options: TrainOptions, *,
+    say: Callable[[str], None], poll: Callable[[], None],
+) -> Path:  # fmt: skip
+    """`train_clips` on encodes of prepared clips. Raises InputError where no clip is long and large enough."""
+    folders, held_out = chains_of(clips, validation_clips, options.start, options.chains, options.cache, say, poll)
+    dtype = torch.bfloat16 if options.bf16 else None
+
+    def source(stage: TrainOptions, seed: int) -> Source:
+        data = ChainDataset(folders, crop=stage.crop, seed=seed)
+
+        def losses(network: StpNetwork) -> Losses:
+            batch = data.draw(stage.batch, stage.device)
+            return chain_losses(network.inter, batch, vary=True, optimise=stage.quantiser == "encoder")
+
+        def start() -> StpNetwork:
+            say(f"starting from {options.start}")
+            return load_network(options.start).to(options.device)
+
+        return Source(losses, (data.random,), start)
+
+    validator = hold_out_chains(held_out, options.crop, options.device, dtype)
+    return _run_stages(source, validator, options, say, poll, math.inf)
+
+
+def _run_stages(
+    source: Callable[[TrainOptions, int], Source], held_out: Validator, options: TrainOptions,
+    say: Callable[[str], None], poll: Callable[[], None], bar: float,
+) -> Path:  # fmt: skip
+    """source: of a stage, from a seed."""
+    state = load_checkpoint(options.run / "last.pt", options.device)
+    if state is not None:
+        say(f"continuing {options.run} at step {state.step}, best validation score {state.best_score:.4f}")
+        _continue(state, options)
+    stages = options.stages()
+    for number in range(state.stage if state else 0, len(stages)):
+        stage, seed = stages[number], options.seed + (state.step if state else 0)
+        material = source(stage, seed)
+        if state is None:
+            state = Checkpoint.fresh(material.start())
             state.best_score = bar
             _continue(state, options)
         if number != state.stage:
@@ -220,7 +219,7 @@ def train_clips(
             left = max(0.0, stage.minutes - state.stage_minutes)
             say(f"stage {number + 1} of {len(stages)}, {options.recipe.stages[number].name}: {left:.1f} min left")
         if state.stage_minutes < stage.minutes:
-            _loop(state, data, pictures, held_out, stage, say, poll)
+            _loop(state, material, held_out, stage, say, poll)
     return options.run / "best.pt"
 
 
@@ -278,8 +277,10 @@ def hold_out(clips: list[Path], options: TrainOptions) -> HeldOut:
     return HeldOut(sequence, options.chunks, options.lead, torch.bfloat16 if options.bf16 else None)
 
 
-def prepare(folders: list[Path], cache: Path, say: Callable[[str], None], *, halves: bool = False) -> list[Path]:
-    """Caches planes and motion of everything readable; says what was left out.
+def prepare(
+    folders: list[Path], cache: Path, say: Callable[[str], None], *, halves: bool = False, motion: bool = True
+) -> list[Path]:
+    """Caches planes (and motion, unless nothing asks for it) of everything readable; says what was left out.
 
     halves: of everything large enough at half its size, too (cache.ensure_half).
     """
@@ -290,11 +291,13 @@ def prepare(folders: list[Path], cache: Path, say: Callable[[str], None], *, hal
         if clip is None:
             say(f"{source}: left out (unreadable, or under 64×64)")
             continue
-        prepare_motion(clip)
-        clips.append(clip)
+        found = [clip]
         if halves and (half := ensure_half(clip)) is not None:
-            prepare_motion(half)
-            clips.append(half)
+            found.append(half)
+        for part in found:
+            if motion:
+                prepare_motion(part)
+            clips.append(part)
         if number % 50 == 49:
             say(f"prepared {number + 1} of {len(media)} files")
     if not clips:
@@ -312,7 +315,28 @@ def _rate(options: TrainOptions, step: int, progress: float) -> float:
     return scheduled_rate(options.learning_rate, options.final_rate, options.warmup_steps, step, progress)
 
 
-def _loop(state: Checkpoint, data: MixedLengths, pictures: PictureDataset, held_out, options, say, poll) -> None:  # type: ignore[no-untyped-def]
+def _sequence_losses(
+    network: StpNetwork, data: MixedLengths, pictures: PictureDataset, options: TrainOptions
+) -> Losses:
+    """Of a fresh batch."""
+    device, chunks = options.device, 0 if options.part == "intra" else options.chunks
+    lead = int(data.random.integers(options.lead + 1)) if chunks else 0
+    sequence = jittered(data.sequences(options.batch, lead + chunks, device), options.jitter)
+    extra: Planes | None = None
+    if options.pictures and options.part != "inter":
+        extra = jittered_pictures(pictures.pictures(options.pictures, device), options.jitter)
+    quality = 1 + 99 * torch.rand(options.batch, device=device)
+    bonus = 32 * torch.rand(options.batch, device=device)
+    # Chunks are counted in long ones.
+    ratio = data.frames // sequence.chunk_frames
+    return sequence_loss(
+        network, sequence, extra, quality, chunks=chunks * ratio, cascade=options.cascade,
+        rate_weight=options.rate_weight, intra_bonus=bonus, part=options.part, vary=True, lead=lead * ratio,
+        optimise=options.quantiser == "encoder",
+    )  # fmt: skip
+
+
+def _loop(state: Checkpoint, source: Source, held_out: Validator, options, say, poll) -> None:  # type: ignore[no-untyped-def]
     device, network = options.device, state.network
     dtype = torch.bfloat16 if options.bf16 else None
     optimiser = state.optimiser(options.learning_rate)
@@ -320,7 +344,7 @@ def _loop(state: Checkpoint, data: MixedLengths, pictures: PictureDataset, held_
     window: dict[str, list[float]] = {}
     start_step, before = state.step, state.stage_minutes
     earlier_minutes = state.minutes - before
-    generators = (data.random, pictures.random)
+    generators = source.generators
     if state.random is not None:
         restore_random_state(state.random, device, *generators)
     state.random = random_state(device, *generators)
@@ -330,24 +354,8 @@ def _loop(state: Checkpoint, data: MixedLengths, pictures: PictureDataset, held_
             poll()
             for group in optimiser.param_groups:
                 group["lr"] = group["scale"] * _rate(options, state.stage_steps, elapsed / options.minutes)
-            chunks = 0 if options.part == "intra" else options.chunks
-            lead = int(data.random.integers(options.lead + 1)) if chunks else 0
-            sequence = jittered(data.sequences(options.batch, lead + chunks, device), options.jitter)
-            extra: Planes | None = (
-                pictures.pictures(options.pictures, device) if options.pictures and options.part != "inter" else None
-            )
-            if extra is not None:
-                extra = jittered_pictures(extra, options.jitter)
-            quality = 1 + 99 * torch.rand(options.batch, device=device)
-            bonus = 32 * torch.rand(options.batch, device=device)
-            # Chunks are counted in long ones.
-            ratio = data.frames // sequence.chunk_frames
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is not None):
-                losses = sequence_loss(
-                    network, sequence, extra, quality, chunks=chunks * ratio, cascade=options.cascade,
-                    rate_weight=options.rate_weight, intra_bonus=bonus, part=options.part, vary=True, lead=lead * ratio,
-                    optimise=options.quantiser == "encoder",
-                )  # fmt: skip
+                losses = source.losses(network)
             optimiser.zero_grad(set_to_none=True)
             losses.loss.backward()
             # Apart, since the intra network's gradients are several times larger.
@@ -387,7 +395,8 @@ def _validate_and_save(state, optimiser, held_out, options, log, window, elapsed
     f = result.figures
     say(
         f"step {state.step} ({elapsed:.1f} min) loss {train_figures.get('loss', float('nan')):.4f} "
-        f"score {result.score:.4f}{' best' if better else ''} | " + " ".join(f"{k[1:]} {v:.4g}" for k, v in f.items())
+        f"score {result.score:.4f}{' best' if better else ''} | "
+        + " ".join(f"{key.removeprefix('q')} {value:.4g}" for key, value in f.items())
     )
 
 

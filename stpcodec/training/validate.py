@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -23,6 +24,12 @@ class Validation:
 
     score: float
     figures: dict[str, float]
+
+
+class Validator(Protocol):
+    """What a run is validated on."""
+
+    def validate(self, network: StpNetwork) -> Validation: ...
 
 
 @dataclass(frozen=True)

@@ -73,10 +73,11 @@ def test_what_is_refused(
 def test_options_given_win_over_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And only those that are given: the others' defaults do not."""
     from stpcodec.training import train as training
+    from stpcodec.training.options import TrainOptions
 
     asked = []
 
-    def train_and_export(videos: object, validation: object, options: training.TrainOptions, **named: object) -> Path:
+    def train_and_export(videos: object, validation: object, options: TrainOptions, **named: object) -> Path:
         asked.append(options)
         return Path("mine.safetensors")
 

@@ -10,7 +10,7 @@ import torch
 
 from stpcodec.training import finetune
 from stpcodec.training import train as module
-from stpcodec.training.train import TrainOptions
+from stpcodec.training.options import TrainOptions
 from tests.tiny_model import TINY
 from tests.training.material import write_clip
 

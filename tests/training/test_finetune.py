@@ -18,9 +18,9 @@ from stpcodec.training import train as training
 from stpcodec.training.export import export_weights
 from stpcodec.training.finetune import FinetuneOptions, FinetuneReport, finetune
 from stpcodec.training.fit import longest_fit
+from stpcodec.training.options import TrainOptions
 from stpcodec.training.recipe import Recipe, load_recipe
 from stpcodec.training.run_record import RunRecord, read_record, write_record
-from stpcodec.training.train import TrainOptions
 from tests.tiny_model import TINY, tiny_network, tiny_tables
 from tests.training.material import cached_clip, write_clip
 

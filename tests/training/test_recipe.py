@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from stpcodec.errors import UsageError
+from stpcodec.training.options import TrainOptions
 from stpcodec.training.recipe import KEYS, load_recipe, recipe_names
-from stpcodec.training.train import TrainOptions
 
 GOOD = """
 description = "two stages"

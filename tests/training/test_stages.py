@@ -13,9 +13,10 @@ import torch
 from stpcodec.errors import UsageError
 from stpcodec.training import loss
 from stpcodec.training import train as module
+from stpcodec.training.options import TrainOptions
 from stpcodec.training.recipe import Recipe, Stage
 from stpcodec.training.run_record import read_record
-from stpcodec.training.train import TrainOptions, train
+from stpcodec.training.train import train
 from tests.training.test_train import rows, run, state_of
 
 WARM_UP = Stage("warm-up", 0.5, {"rate_weight": 0.0, "part": "intra", "chunks": 1})

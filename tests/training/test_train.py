@@ -17,7 +17,8 @@ from stpcodec.model.network import StpNetwork
 from stpcodec.model.zoo import load_model, load_network
 from stpcodec.training import train as module
 from stpcodec.training.checkpoint import Checkpoint, load_checkpoint
-from stpcodec.training.train import TrainOptions, train, train_and_export
+from stpcodec.training.options import TrainOptions
+from stpcodec.training.train import train, train_and_export
 from tests.tiny_model import TINY, moving_planes
 from tests.training.material import write_clip
 
