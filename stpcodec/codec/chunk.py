@@ -32,7 +32,7 @@ from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.latents.regions import region_counts
 from stpcodec.model.picture_motion import PictureMotion, anchor_motion, between_motion
 from stpcodec.model.planes import Planes, join_frames
-from stpcodec.model.rates import depth_bonus, lagrange_lambda
+from stpcodec.model.rates import CAUTION_BETWEEN, CAUTION_LAST, depth_bonus, lagrange_lambda
 from stpcodec.model.transform import Model, Transform
 
 LONGEST_CHUNK = 8
@@ -259,11 +259,17 @@ class ChunkEncoding:
             self.asked,
             self.coded[picture.guide].latents if picture.depth else before,
             position - 1,
-            choices.caution,
+            choices.caution * self._share_of_caution(picture),
             rounds=choices.rounds,
         )
         task = self._weighed(task)
         return encode_picture(model.inter, tables, task, self._motion(task, picture, self.history), None)
+
+    def _share_of_caution(self, picture: Picture) -> float:
+        if picture.future is None:
+            return 1.0
+        needed = any(picture.position in other.references for other in self.order)
+        return CAUTION_BETWEEN if needed else CAUTION_LAST
 
     def _weighed(self, task: PictureTask) -> PictureTask:
         """With what errors of its frames count; frames that are coded jointly count as the dearest of them."""

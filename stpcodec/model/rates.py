@@ -27,6 +27,9 @@ INTRA_BONUS = 34
 CAUTION = 3.2
 """Errors count this much more than the Lagrangian says when the quantiser makes a symbol cheaper: a picture is the
 reference of others, and its latents are the prior's context. Measured: docs/ablations.md."""
+CAUTION_BETWEEN, CAUTION_LAST = 0.75, 0.5
+"""Shares of the caution in pictures between two references: those that others are predicted from, and those that none
+is. Measured: docs/ablations.md."""
 DEPTH_BONUS: dict[int, tuple[int, ...]] = {
     1: (0,), 2: (8, -9), 3: (9, -8, -8), 4: (13, 0, -12), 5: (13, 0, -12, -12), 6: (13, 0, -12, -12),
     7: (13, 0, -12, -12), 8: (16, 7, -4, -15),
