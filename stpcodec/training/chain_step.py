@@ -73,8 +73,8 @@ class HeldOutChains:
         cost, _, bits, error = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
         scores = torch.log2(cost)
         late = torch.tensor([place.number >= LATE for place in self.places])
-        parts_of = (("early", ~late), ("late", late))
-        figures = {name: float(scores[which].mean()) for name, which in parts_of if which.any()}
+        by_place = (("early", ~late), ("late", late))
+        figures = {name: float(scores[which].mean()) for name, which in by_place if which.any()}
         figures |= {"inter_bpp": float(bits.mean()), "inter_psnr": float(_decibels(error).mean())}
         return Validation(float(scores.mean()), figures)
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stpcodec.errors import InputError
+from stpcodec.errors import InputError, OutputError
 from stpcodec.evaluation.predictions import PredictedPicture, predicted_pictures
 from stpcodec.latents.chunk import PATCH
 from stpcodec.latents.quantise import SIXTEENTHS
@@ -51,7 +51,8 @@ def ensure_chain(clip: Path, quality: int, model: Model, cache: Path) -> Path | 
 
     There lie target.npy (uint8), prediction.npy and other.npy (float16) ``[N, 96, H/8, W/8]``, previous.npy (int16
     ``[N, latents, H/16, W/16]``, zero where there is none), and facts.npy: a row of references, quality, skipped,
-    bits per pixel and squared error for each. About 70 MB of 41 frames of 640×360.
+    bits per pixel and squared error for each. About 95 MB of 41 frames of 640×360.
+    Raises OutputError: the cache cannot be written.
     """
     stacked = np.load(clip, mmap_mode="r")
     if len(stacked) < SHORTEST:
@@ -64,10 +65,15 @@ def ensure_chain(clip: Path, quality: int, model: Model, cache: Path) -> Path | 
     found = list(predicted_pictures(model, frames, quality))
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    for name, array in _arrays(found, model.inter.latents).items():
-        np.save(temporary / f"{name}.npy", array)
-    temporary.rename(folder)
+    try:
+        temporary.mkdir(parents=True)
+        for name, array in _arrays(found, model.inter.latents).items():
+            np.save(temporary / f"{name}.npy", array)
+        temporary.rename(folder)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        reason = error.strerror or error
+        raise OutputError(f"{folder}: cannot be written ({reason}); choose another --cache") from error
     return folder
 
 

@@ -56,13 +56,19 @@ def model_card(weights: Path, facts: CardFacts) -> str:
         **_training(facts.record),
         "steps": f"{state.step}, of them {state.skipped} skipped because their gradients were not finite",
         "minutes": f"{state.minutes:.1f}",
-        "best validation score": f"{state.best_score:.4f}: log2(bits + λ·error) per pixel, mean over both networks and "
-        f"qualities {', '.join(map(str, QUALITIES))}, bits estimated; 0.1 less is 7 % less cost",
+        "best validation score": f"{state.best_score:.4f}: log2(bits + λ·error) per pixel, mean over "
+        f"{_scored(facts.record)}, bits estimated; 0.1 less is 7 % less cost",
         **facts.notes,
         "licence": facts.licence or UNSTATED,
     }
     table = "\n".join(f"| {_cell(key)} | {_cell(value)} |" for key, value in lines.items())
     return f"# Model card: {config.name}\n\n| | |\n|---|---|\n{table}\n{_curve(facts)}"
+
+
+def _scored(record: RunRecord | None) -> str:
+    if record is not None and record.settings.get("chains"):
+        return "predicted pictures of encodes of held-out clips"
+    return f"both networks and qualities {', '.join(map(str, QUALITIES))}"
 
 
 def _training(record: RunRecord | None) -> dict[str, str]:

@@ -128,13 +128,20 @@ def _train(
     folders: list[Path], validation: list[Path], options: TrainOptions,
     say: Callable[[str], None], poll: Callable[[], None],
 ) -> Path:  # fmt: skip
+    earlier = read_record(options.run)
+    if earlier is not None and bool(earlier.settings.get("chains")) != bool(options.chains):
+        began = "with" if earlier.settings.get("chains") else "without"
+        raise UsageError(
+            f"--run {options.run}: was begun {began} --chains, which is validated otherwise; go on as it began, or give "
+            f"another --run with --start and its exported weights"
+        )
     clips = prepare(folders, options.cache, say, halves=True, motion=not options.chains)
     validation_clips = prepare(validation, options.cache, say, halves=bool(options.chains), motion=not options.chains)
     overlap = set(clips) & set(validation_clips)
     if overlap:
         raise InputError(f"{overlap.pop().name}: is in both the training and the validation folder; separate them")
     record = record_of(options, folders, validation, len(clips), len(validation_clips))
-    write_record(options.run, record.joined(read_record(options.run)))
+    write_record(options.run, record.joined(earlier))
     if options.chains:
         return train_chains(clips, validation_clips, options, say=say, poll=poll)
     return train_clips(clips, hold_out(validation_clips, options.stages()[-1]), options, say=say, poll=poll)

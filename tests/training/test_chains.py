@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from stpcodec.errors import InputError, UsageError
+from stpcodec.errors import InputError, OutputError, UsageError
 from stpcodec.model.network import StpNetwork
 from stpcodec.model.transform import Model
 from stpcodec.model.zoo import load_model, load_network
@@ -63,6 +63,23 @@ class TestEncodes:
         assert model.weights_sha256[:8] in folder.parent.name, "another model's encodes are others"
         monkeypatch.setattr(chains, "predicted_pictures", None)
         assert ensure_chain(clip, 50, model, tmp_path) == folder
+
+    def test_a_cache_that_cannot_be_written(
+        self, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clip = cached_clip(tmp_path, count=10, height=64, width=64)
+        real, calls = np.save, []
+
+        def full(*args: object) -> None:
+            calls.append(1)
+            if len(calls) == 3:
+                raise OSError(28, "No space left on device")
+            real(*args)  # type: ignore[call-overload]
+
+        monkeypatch.setattr(np, "save", full)
+        with pytest.raises(OutputError, match="No space left on device"):
+            ensure_chain(clip, 50, model, tmp_path)
+        assert not list((tmp_path / f"chains-{model.weights_sha256[:8]}").iterdir())
 
     def test_short_clips_are_left_out(self, model: Model, tmp_path: Path) -> None:
         assert ensure_chain(cached_clip(tmp_path, count=8), 50, model, tmp_path) is None
@@ -183,6 +200,8 @@ def test_a_run(long_videos: Path, options: TrainOptions, tiny_weights: Path, tmp
     assert state.step >= 4
     assert state.skipped == 0
     assert any(line.startswith("continuing") for line in said)
+    with pytest.raises(UsageError, match="was begun with --chains"):
+        train([long_videos / "train"], [long_videos / "held-out"], replace(options, chains=0), say=said.append)
     kept = zip(state.network.intra.parameters(), start.intra.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in kept)
     pairs = zip(state.network.inter.parameters(), start.inter.parameters(), strict=True)
