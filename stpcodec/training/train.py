@@ -132,8 +132,8 @@ def _train(
     if earlier is not None and bool(earlier.settings.get("chains")) != bool(options.chains):
         began = "with" if earlier.settings.get("chains") else "without"
         raise UsageError(
-            f"--run {options.run}: was begun {began} --chains, which is validated otherwise; go on as it began, or give "
-            f"another --run with --start and its exported weights"
+            f"--run {options.run}: was begun {began} --chains, which is validated otherwise; go on as it began, or "
+            f"give another --run with --start and its exported weights"
         )
     clips = prepare(folders, options.cache, say, halves=True, motion=not options.chains)
     validation_clips = prepare(validation, options.cache, say, halves=bool(options.chains), motion=not options.chains)
