@@ -97,7 +97,7 @@ def _far(distance):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _weights(fraction):  # type: ignore[no-untyped-def]
+def cubic_weights(fraction):  # type: ignore[no-untyped-def]
     """Of the four samples around a place that is so far behind the second."""
     rest = float32(1) - fraction
     return _far(fraction + float32(1)), _near(fraction), _near(rest), _far(rest + float32(1))
@@ -129,7 +129,7 @@ def _shifted(plane, top, left, flow, size, lines, out, line, column, first):  # 
             for j in range(size):
                 out[down, across, begin + uintp(i * size + j)] = plane[row, at + uintp(j)]
         return
-    w0, w1, w2, w3 = _weights(dx - floor_x)
+    w0, w1, w2, w3 = cubic_weights(dx - floor_x)
     for i in range(size + TAPS - 1):
         row = uintp(min(max(start_y + i, 0), height - 1))
         if inside:
@@ -138,7 +138,7 @@ def _shifted(plane, top, left, flow, size, lines, out, line, column, first):  # 
         else:
             for j in range(size):
                 lines[uintp(i), uintp(j)] = _clipped_sum(plane, row, start_x + j, w0, w1, w2, w3)
-    w0, w1, w2, w3 = _weights(dy - floor_y)
+    w0, w1, w2, w3 = cubic_weights(dy - floor_y)
     for i in range(size):
         at = uintp(i)
         for j in range(size):
@@ -167,8 +167,8 @@ def _warped(plane, top, left, flow, size, out, line, column, first):  # type: ig
         for j in range(size):
             y, x = float32(top + i) + flow[0, uintp(i), uintp(j)], float32(left + j) + flow[1, uintp(i), uintp(j)]
             floor_y, floor_x = np.floor(y), np.floor(x)
-            v0, v1, v2, v3 = _weights(y - floor_y)
-            w0, w1, w2, w3 = _weights(x - floor_x)
+            v0, v1, v2, v3 = cubic_weights(y - floor_y)
+            w0, w1, w2, w3 = cubic_weights(x - floor_x)
             start_y, start_x = int(floor_y) - 1, int(floor_x) - 1
             if start_y >= 0 and start_x >= 0 and start_y + TAPS <= height and start_x + TAPS <= width:
                 row, at = uintp(start_y), uintp(start_x)

@@ -1,9 +1,9 @@
-"""The last word on a field's finest points: by what coding the difference that warping really leaves would take.
+"""The last word on a motion field: by what coding the difference that warping really leaves would take.
 
 What the search has found so far rests on a quadratic model of the error around each point, which is wrong wherever
-things move apart. Three quarters of all points lie on the finest level and no other point is predicted from them, so
-each can be chosen alone: of what its surroundings do, of what would cost nothing, and of small steps from there.
-Measured: docs/ablations.md.
+things move apart. Here points of all but the widest levels are moved one at a time, with everything that hangs on them
+(motion_tree.py) and at the bits that it takes: to where it costs nothing, to what their surroundings do, to what the
+search wanted, and in small steps from there. Measured: docs/ablations.md.
 """
 
 from __future__ import annotations
@@ -11,217 +11,235 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import torch
 from numba import float32, int32
 from torch import Tensor
 
-from stpcodec.latents.motion_field import MAX_VECTOR, SPACING, UNITS_PER_SAMPLE, walk
-from stpcodec.model.motion_quantise import residual_bits
-from stpcodec.model.motion_steps import flow_line, is_torn, sample
+from stpcodec.latents.motion_field import MAX_VECTOR, SPACING, Hierarchy
+from stpcodec.model.bands import halves
+from stpcodec.model.motion_cells import cell_bits, field_bits, work_space
+from stpcodec.model.motion_phases import quarter_phases
+from stpcodec.model.motion_tree import (
+    RESIDUAL,
+    VECTOR,
+    contexts_of,
+    keep,
+    levels_of,
+    predicted,
+    put_back,
+    settle,
+    stored_values,
+    tree_of,
+)
 from stpcodec.model.motion_windows import inlined, kernel
 from stpcodec.model.rates import LUMA_WEIGHT
 from stpcodec.model.side_by_side import side_by_side
 
-ROUNDS = 2
-LEAST_GAIN = 2.0
-"""Bits: a point whose error is not worth more is left alone."""
-LARGEST_STEP = 2
-"""Quarter samples. These three are choices; others were not compared."""
-SHARE = 0.65
+PASSES = ((3, 0), (2, 0), (1, 0), (0, 0), (2, 2), (1, 2), (0, 2))
+"""Levels, and the first of the small steps in quarter samples (0: none). Most of the gain is in points that can do
+without their residual, so those come first. A later pass looks only where something has changed since."""
+LEAST_BITS = 1.5
+"""A cell, on average: where errors around a point are not worth more, it is left alone."""
+HOPE = 0.85
+"""Of what a cell took before, it is thought to take after a move until it is looked at: a move that would need more
+luck than that is given up."""
+SHARE = 0.5
 """Of what bits of motion count in the search: the quadratic model needs more caution than true differences."""
-SENT_BITS = 5.3
-"""What a coefficient takes that is just worth sending. A squared error beyond it is not left as it is but coded, and
-grows with its logarithm alone."""
 LUMA_SHARE = LUMA_WEIGHT / 8
+SIDES = 4
+MOST_TRIES = 3 + SIDES
 
 
 def polish(
-    frame: Tensor, reference: Tensor, levels: list[Tensor], predicted: Tensor, like: list[Tensor] | None,
+    frame: Tensor, reference: Tensor, levels: list[Tensor], base: Tensor, wanted: Tensor, like: list[Tensor] | None,
     cost_bits: np.ndarray, lagrangian: float, caution: float,
 ) -> list[Tensor]:  # fmt: skip
-    """Better residuals of the finest level.
+    """Better residuals of a field.
 
-    frame, reference ``[H, W]``: luma, float32. levels, finest first, and predicted: as `motion_search.search` returns
-    and takes them; like: levels of the like field (motion_field.like_levels); cost_bits, lagrangian, caution: as search
-    has them. All on the CPU. The result does not depend on how many threads there are.
+    frame, reference ``[H, W]``: luma, float32. levels, finest first, and base, the predicted field: as
+    `motion_search.search` returns and takes them; wanted ``[2, rows, columns]``, float: the vectors that the search
+    would like, in quarter samples and less the base; like: levels of the like field (motion_field.like_levels);
+    cost_bits, lagrangian, caution: as search has them. All on the CPU. The result does not depend on how many threads
+    there are.
     """
     height, width = frame.shape
-    *_, (_, context, coded, other, parents) = walk(levels, like, height, width)
-    rows, columns = height // SPACING + 1, width // SPACING + 1
-    base = predicted + parents[0]
-    vectors = ((base + levels[0][0]).float() / UNITS_PER_SAMPLE).contiguous().numpy()
-    known = (
-        base.int().contiguous().numpy(), other[0].int().contiguous().numpy(), context[0].int().contiguous().numpy(),
-        cost_bits, np.float32(SHARE * caution), np.float32(LUMA_SHARE / lagrangian),
-    )  # fmt: skip
-    planes = frame.contiguous().numpy(), reference.contiguous().numpy()
-    finest = coded[0].numpy()[:rows, :columns]
-    stale, middle = finest, rows // 2
-    for _ in range(ROUNDS):
-        changed = np.zeros_like(stale)
-        bands = [(0, middle), (middle + 1, rows)]
-        side_by_side([partial(polish_rows, *planes, vectors, *known, stale, *band, changed) for band in bands])
+    hierarchy = Hierarchy.of(height, width)
+    tree, contexts = tree_of(levels), contexts_of(hierarchy, height, width, like)
+    planes = frame.contiguous().numpy(), quarter_phases(reference.contiguous().numpy())
+    predicted_field, aims = base.int().contiguous().numpy(), wanted.round().int().contiguous().numpy()
+    field = predicted_field + tree[0][VECTOR : VECTOR + 2]
+    worth, weight = np.float32(LUMA_SHARE / lagrangian), np.float32(SHARE * caution)
+    cells = np.empty((height // SPACING, width // SPACING), np.float32)
+    side_by_side([partial(field_bits, *planes, field, worth, *part, cells) for part in halves(len(cells))])
+    # The passes in which a cell last changed and a point was last looked at.
+    changed, seen = np.zeros(cells.shape, np.int32), [np.zeros(level.shape[1:], np.int32) for level in tree]
+    for number, (level, step) in enumerate(PASSES, start=1):
+        if level >= len(tree):
+            continue
+        rows, middle = tree[level].shape[1], tree[level].shape[1] // 2
+        state = tree, contexts, predicted_field, field
+        known = aims, cells, changed, seen[level], number
+        pass_ = partial(polish_rows, *planes, state, *known, cost_bits, weight, worth, level, step)
+        side_by_side([partial(pass_, *band) for band in ((0, middle), (middle + 1, rows))])
         # A row that both bands look at, and neither changes.
-        polish_rows(*planes, vectors, *known, stale, middle, middle + 1, changed)
-        stale = _around(changed) & finest
-    polished = torch.from_numpy((vectors * UNITS_PER_SAMPLE).round()).int() - base
-    return [torch.where(coded[:, None], polished[None], levels[0]), *levels[1:]]
-
-
-def _around(points: np.ndarray) -> np.ndarray:
-    """The points and their eight neighbours: bool ``[rows, columns]``."""
-    padded = np.pad(points, 1)
-    across = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
-    return across[:-2] | across[1:-1] | across[2:]
+        pass_(middle, middle + 1)
+    return levels_of(tree)
 
 
 @kernel
 def polish_rows(  # type: ignore[no-untyped-def]
-    frame, reference, field, base, other, context, cost_bits, caution, worth, stale, first, last, changed
+    frame, phases, state, aims, cells, changed, seen, number, cost_bits, weight, worth, level, largest_step, first, last
 ):  # fmt: skip
-    """Points of rows first to last that are stale, one after the other; changes `field`, float32 ``[2, rows, columns]``
-    in luma samples, and notes in `changed` where. worth: bits of a squared error; caution: of bits of motion."""
-    rows, columns = stale.shape
-    tries = np.empty((6, 2), np.float32)
-    flow = np.empty((2, SPACING), np.float32)
-    work = np.empty((2, SPACING * SPACING), np.float32)
-    unit = float32(1 / UNITS_PER_SAMPLE)
-    for row in range(first, last):
-        for column in range(columns):
-            if not stale[row, column]:
-                continue
-            old_y, old_x = field[0, row, column], field[1, row, column]
-            bits = _price(old_y, old_x, row, column, base, other, context, cost_bits)
-            best = caution * bits
-            best += _bits_around(frame, reference, field, row, column, flow, work, worth, float32(np.inf))
-            if best < float32(LEAST_GAIN):
-                continue
-            count = 2
-            base_y, base_x = base[0, row, column], base[1, row, column]
-            tries[0, 0], tries[0, 1] = base_y * unit, base_x * unit
-            tries[1, 0] = (base_y + other[0, row, column]) * unit
-            tries[1, 1] = (base_x + other[1, row, column]) * unit
-            for side in range(4):
-                beside_y, beside_x = row + (side == 0) - (side == 1), column + (side == 2) - (side == 3)
-                if 0 <= beside_y < rows and 0 <= beside_x < columns:
-                    tries[count, 0], tries[count, 1] = field[0, beside_y, beside_x], field[1, beside_y, beside_x]
-                    count += 1
-            best = _offer(
-                frame, reference, field, row, column, tries, count, base, other, context, cost_bits, caution, worth,
-                flow, work, best,
-            )  # fmt: skip
-            step = LARGEST_STEP
-            while step:
-                centre_y, centre_x = field[0, row, column], field[1, row, column]
-                for side in range(4):
-                    tries[side, 0] = centre_y + ((side == 0) - (side == 1)) * step * unit
-                    tries[side, 1] = centre_x + ((side == 2) - (side == 3)) * step * unit
-                best = _offer(
-                    frame, reference, field, row, column, tries, 4, base, other, context, cost_bits, caution, worth,
-                    flow, work, best,
-                )  # fmt: skip
-                if field[0, row, column] == centre_y and field[1, row, column] == centre_x:
-                    step //= 2
-            changed[row, column] = field[0, row, column] != old_y or field[1, row, column] != old_x
+    """Points of rows first to last of a level, one after the other.
 
-
-@kernel
-def _offer(  # type: ignore[no-untyped-def]
-    frame, reference, field, row, column, tries, count, base, other, context, cost_bits, caution, worth, flow, work,
-    best,
-):  # fmt: skip
-    """Gives a point the cheapest of its vector, whose cost is `best`, and of `count` tries; returns the cost."""
-    limit = float32(MAX_VECTOR / UNITS_PER_SAMPLE)
-    best_y, best_x = field[0, row, column], field[1, row, column]
-    for number in range(count):
-        vector_y, vector_x = tries[number, 0], tries[number, 1]
-        if vector_y == best_y and vector_x == best_x:
-            continue
-        if abs(vector_y) > limit or abs(vector_x) > limit:
-            continue
-        cost = caution * _price(vector_y, vector_x, row, column, base, other, context, cost_bits)
-        if cost >= best:
-            continue
-        field[0, row, column], field[1, row, column] = vector_y, vector_x
-        cost += _bits_around(frame, reference, field, row, column, flow, work, worth, best - cost)
-        if cost < best:
-            best, best_y, best_x = cost, vector_y, vector_x
-    field[0, row, column], field[1, row, column] = best_y, best_x
-    return best
-
-
-@inlined
-def _price(vector_y, vector_x, row, column, base, other, context, cost_bits):  # type: ignore[no-untyped-def]
-    """Bits of a vector in luma samples."""
-    residual_y = int32(np.rint(vector_y * UNITS_PER_SAMPLE)) - base[0, row, column]
-    residual_x = int32(np.rint(vector_x * UNITS_PER_SAMPLE)) - base[1, row, column]
-    other_y, other_x = other[0, row, column], other[1, row, column]
-    return residual_bits(residual_y, residual_x, other_y, other_x, context[row, column], cost_bits)
-
-
-@kernel
-def _bits_around(frame, reference, field, row, column, flow, work, worth, most):  # type: ignore[no-untyped-def]
-    """What coding the four cells takes that a point has a say in, or some of them if that is `most` already."""
-    cells_down, cells_across = frame.shape[0] // SPACING, frame.shape[1] // SPACING
-    total = float32(0)
-    for down in range(max(row - 1, 0), min(row + 1, cells_down)):
-        for across in range(max(column - 1, 0), min(column + 1, cells_across)):
-            torn = is_torn(field, down, across)
-            for inner in range(SPACING):
-                y = down * SPACING + inner
-                flow_line(field, down, across, inner, torn, flow)
-                for along in range(SPACING):
-                    x = across * SPACING + along
-                    moved = sample(reference, y + flow[0, along], x + flow[1, along])
-                    work[0, inner * SPACING + along] = moved - frame[y, x]
-            total += coding_bits(work, worth)
-            if total >= most:
-                return total
-    return total
-
-
-@kernel
-def coding_bits(work, worth):  # type: ignore[no-untyped-def]
-    """Bits and what errors are worth in bits, of the 8×8 differences work[0], row by row; changes work ``[2, 64]``.
-
-    As the inter network's linear path does it: in 4×4 cosine transforms, each coefficient is left out or sent,
-    whichever is cheaper; what is sent takes two bits more for twice the size.
+    state: the tree, its contexts, the predicted field, and that with the tree's vectors int32 ``[2, rows, columns]``.
+    Changes tree, field, cells (the bits of each, float32 ``[H/8, W/8]``) and, to `number`, the pass of what it has
+    changed and seen. weight: of bits of motion; worth: bits of a squared error.
     """
-    source, halfway = work[0], work[1]
-    for top in (0, 4 * SPACING):
-        for x in range(SPACING):
-            at = top + x
-            first, second, third, fourth = _cosine4(
-                source[at], source[at + SPACING], source[at + 2 * SPACING], source[at + 3 * SPACING]
-            )
-            halfway[at], halfway[at + SPACING] = first, second
-            halfway[at + 2 * SPACING], halfway[at + 3 * SPACING] = third, fourth
-    for at in range(0, SPACING * SPACING, 4):
-        source[at], source[at + 1], source[at + 2], source[at + 3] = _cosine4(
-            halfway[at], halfway[at + 1], halfway[at + 2], halfway[at + 3]
-        )
-    share = worth / float32(SENT_BITS)
-    for at in range(SPACING * SPACING):
-        source[at] = source[at] * source[at] * share
-    # Bits of a float32, as a number, are nearly its logarithm: at most 0.09 too small.
-    logarithms = source.view(np.int32)
-    total = float32(0)
-    for at in range(SPACING * SPACING):
-        log2 = float32(logarithms[at]) * float32(2.0**-23) - float32(127)
-        left, sent = source[at] * float32(SENT_BITS), float32(SENT_BITS) + log2
-        total += left if source[at] < float32(1) else sent
-    return total
+    tree, contexts, base, field = state
+    places, work, logarithms = work_space()
+    space = frame.reshape(-1), phases.reshape(-1), frame.shape, places, work, logarithms
+    size, side = stored_values(level), 2 << level
+    old, found = np.empty(size, np.int32), np.empty(size, np.int32)
+    costs, found_costs = np.empty((side, side), np.float32), np.empty((side, side), np.float32)
+    corners = np.empty((2, side + 1, side + 1), np.int32)
+    tries = np.empty((MOST_TRIES, 2), np.int32)
+    own = tree[level]
+    for row in range(first, last):
+        for column in range(own.shape[2]):
+            if contexts[level][row, column] < 0:
+                continue
+            top, bottom = _cells_around(level, row, cells.shape[0])
+            left, right = _cells_around(level, column, cells.shape[1])
+            area = top, bottom, left, right
+            before, newest = float32(0), int32(0)
+            for y in range(top, bottom):
+                for x in range(left, right):
+                    before += cells[y, x]
+                    newest = max(newest, changed[y, x])
+            last_seen = seen[row, column]
+            seen[row, column] = number
+            if newest < last_seen or before < float32(LEAST_BITS) * float32((bottom - top) * (right - left)):
+                continue
+            for part in range(2):
+                for y in range(top, bottom + 1):
+                    for x in range(left, right + 1):
+                        corners[part, y - top, x - left] = field[part, y, x]
+            keep(tree, field, level, row, column, old)
+            best = before + weight * settle(tree, contexts, base, field, level, row, column, cost_bits)
+            free_y, free_x = int32(0), int32(0)
+            if level + 1 < len(tree):
+                free_y, free_x = predicted(tree[level + 1], row, column, False)
+            start_y, start_x = own[VECTOR, row, column], own[VECTOR + 1, row, column]
+            best_y, best_x = start_y, start_x
+            count, step = _first_tries(tree, aims, level, row, column, tries), int32(0)
+            while count:
+                centre_y, centre_x = best_y, best_x
+                for attempt in range(count):
+                    y, x = tries[attempt, 0], tries[attempt, 1]
+                    if _known(tries, attempt, best_y, best_x, start_y, start_x):
+                        continue
+                    put_back(tree, field, level, row, column, old)
+                    own[RESIDUAL, row, column], own[RESIDUAL + 1, row, column] = y - free_y, x - free_x
+                    own[VECTOR, row, column], own[VECTOR + 1, row, column] = y, x
+                    cost = weight * settle(tree, contexts, base, field, level, row, column, cost_bits)
+                    if cost < best:
+                        cost += _bits_of(area, space, field, corners, cells, worth, best - cost, costs)
+                    if cost < best:
+                        best, best_y, best_x = cost, y, x
+                        keep(tree, field, level, row, column, found)
+                        found_costs[:] = costs
+                if step == 0:
+                    step = int32(largest_step)
+                elif best_y == centre_y and best_x == centre_x:
+                    step >>= 1
+                count = _steps(tries, best_y, best_x, step)
+            if best_y == start_y and best_x == start_x:
+                put_back(tree, field, level, row, column, old)
+                continue
+            put_back(tree, field, level, row, column, found)
+            for y in range(top, bottom):
+                for x in range(left, right):
+                    if cells[y, x] != found_costs[y - top, x - left]:
+                        cells[y, x], changed[y, x] = found_costs[y - top, x - left], number
 
 
 @inlined
-def _cosine4(a, b, c, d):  # type: ignore[no-untyped-def]
-    """Orthonormal cosine transform of four values."""
-    outer, inner, across, between = a + d, b + c, a - d, b - c
-    wide, narrow = float32(0.6532814824381883), float32(0.27059805007309851)  # cos(π/8)/√2, sin(π/8)/√2
-    half = float32(0.5)
-    return (
-        (outer + inner) * half,
-        wide * across + narrow * between,
-        (outer - inner) * half,
-        narrow * across - wide * between,
-    )
+def _cells_around(level, at, length):  # type: ignore[no-untyped-def]
+    """First and last (excluded) of the cells, along one axis, that look at a point or at what hangs on it."""
+    return max((at - 1) << level, 0), min((at + 1) << level, length)
+
+
+@kernel
+def _first_tries(tree, aims, level, row, column, tries):  # type: ignore[no-untyped-def]
+    """No residual, the other parent, what the search wanted, the neighbours: how many there are."""
+    own = tree[level]
+    _, rows, columns = own.shape
+    for number in range(2):
+        tries[number, 0], tries[number, 1] = int32(0), int32(0)
+        if level + 1 < len(tree):
+            tries[number, 0], tries[number, 1] = predicted(tree[level + 1], row, column, number == 1)
+    tries[2, 0], tries[2, 1] = aims[0, row << level, column << level], aims[1, row << level, column << level]
+    count = 3
+    for side in range(SIDES):
+        y, x = _beside(row, column, side, 1)
+        if 0 <= y < rows and 0 <= x < columns:
+            tries[count, 0], tries[count, 1] = own[VECTOR, y, x], own[VECTOR + 1, y, x]
+            count += 1
+    return count
+
+
+@kernel
+def _steps(tries, best_y, best_x, step):  # type: ignore[no-untyped-def]
+    if step == 0:
+        return 0
+    for side in range(SIDES):
+        tries[side, 0], tries[side, 1] = _beside(best_y, best_x, side, step)
+    return SIDES
+
+
+@inlined
+def _beside(y, x, side, step):  # type: ignore[no-untyped-def]
+    down, across = int32(side == 0) - int32(side == 1), int32(side == 2) - int32(side == 3)
+    return int32(y + down * step), int32(x + across * step)
+
+
+@kernel
+def _known(tries, attempt, best_y, best_x, start_y, start_x):  # type: ignore[no-untyped-def]
+    """Whether a try was made already, or is more than a file can say."""
+    y, x = tries[attempt, 0], tries[attempt, 1]
+    known = max(abs(y), abs(x)) > MAX_VECTOR
+    known = known or (y == best_y and x == best_x) or (y == start_y and x == start_x)
+    for earlier in range(attempt):
+        known = known or (tries[earlier, 0] == y and tries[earlier, 1] == x)
+    return known
+
+
+@kernel
+def _bits_of(area, space, field, corners, cells, worth, most, costs):  # type: ignore[no-untyped-def]
+    """What coding the cells of an area takes, each also into `costs`; given up once it seems to be `most` or more.
+
+    corners: those of the cells when `cells` was filled in; one that has the same still takes the same.
+    """
+    top, bottom, left, right = area
+    own, moved, shape, places, work, logarithms = space
+    total = float32(0)
+    for y in range(top, bottom):
+        for x in range(left, right):
+            at_y, at_x = y - top, x - left
+            same = True
+            for part in range(2):
+                same = same and field[part, y, x] == corners[part, at_y, at_x]
+                same = same and field[part, y, x + 1] == corners[part, at_y, at_x + 1]
+                same = same and field[part, y + 1, x] == corners[part, at_y + 1, at_x]
+                same = same and field[part, y + 1, x + 1] == corners[part, at_y + 1, at_x + 1]
+            costs[at_y, at_x] = cells[y, x] if same else float32(-1)
+            total += cells[y, x] if same else float32(HOPE) * cells[y, x]
+    for y in range(top, bottom):
+        for x in range(left, right):
+            at_y, at_x = y - top, x - left
+            if costs[at_y, at_x] < 0:
+                if total >= most:
+                    return total
+                costs[at_y, at_x] = cell_bits(own, moved, shape, field, y, x, worth, places, work, logarithms)
+                total += costs[at_y, at_x] - float32(HOPE) * cells[y, x]
+    return total

@@ -6,7 +6,7 @@
    picture says nothing.
 3. *Quantisation*: the last step leaves a quadratic model of the error around each point (its structure tensor);
    motion_quantise.py chooses the residuals of the hierarchy by it.
-4. *Polish*: residuals of the finest level by what is left to code (motion_polish.py).
+4. *Polish*: residuals by what is left to code (motion_polish.py).
 
 Runs on the CPU wherever the networks run, by compiled kernels; only the encoder needs it.
 """
@@ -60,7 +60,9 @@ def search(
     looks_at = like_levels(None if like is None else like.cpu(), height, width)
     wanted = torch.from_numpy(field) * UNITS_PER_SAMPLE - predicted
     levels = coder.quantise(wanted, torch.from_numpy(tensor), looks_at)
-    levels = polish(frame, reference, levels, predicted, looks_at, coder.cost_bits, lagrangian, caution)
+    levels = polish(
+        frame, reference, levels, predicted, wanted, looks_at, coder.cost_bits, lagrangian, caution
+    )
     if not thorough:
         return levels
     return _zero_unless_better(levels, predicted, frame, reference, weighed)
