@@ -13,8 +13,8 @@ from torch import Tensor
 from stpcodec.latents.blend import BLOCK, BOTH, CHOICES
 from stpcodec.latents.gop import Picture, predicted_future
 from stpcodec.latents.motion_field import ANCHOR, FUTURE, PAST, reconstruct
-from stpcodec.model.chunk_io import pack_frames, warped_pair
-from stpcodec.model.compiled_frames import predicted_pair
+from stpcodec.model.chunk_io import pack_frames, predict, unpack_frames
+from stpcodec.model.compiled_frames import predicted as predicted_frame
 from stpcodec.model.error_kernels import blend_errors
 from stpcodec.model.motion_search import search
 from stpcodec.model.motion_tables import MotionTables
@@ -24,7 +24,8 @@ MOTION_CAUTION = 2.0
 """Bits of motion count this much more than those of latents: what a better prediction gains, latents would have
 gained in part. Measured: docs/ablations.md."""
 BETWEEN_CAUTION = 2.5
-"""Between two references an error of one field is halved by the mean: motion bits count this much more."""
+"""Between two references an error of one field is halved by the mean: motion bits count this much more, but where the
+mean itself is looked at."""
 CHOICE_BITS = 3.0
 """What a block pays for a choice its surroundings do not share."""
 
@@ -80,17 +81,24 @@ def between_motion(
     )  # fmt: skip
     first_field = predicted + reconstruct(first)[0]
     onward = predicted_future(picture, first_field)
+    first_warped = _warped(past, first_field)
     second = search(
         frame.y[0], future.y[0], cost_bits=tables.bits(FUTURE), lagrangian=lagrangian, caution=weighed,
         predicted=onward, like=first_field - predicted, thorough=False,
+        beside=unpack_frames(first_warped, 1).y[0], last_caution=caution,
     )  # fmt: skip
-    fields = torch.stack((first_field, onward + reconstruct(second)[0])).to(frame.y.device)
-    if fields.device.type == "cpu":
-        warped = predicted_pair(past, future, fields)
-    else:
-        warped = warped_pair(past, future, fields[None])
+    fields = torch.stack((first_field, onward + reconstruct(second)[0]))
+    warped = first_warped, _warped(future, fields[1])
     choice = choose_blend(frame, warped, caution * lagrangian)
-    return PictureMotion((first, second), fields, choice[0], (across, first_field - predicted), warped)
+    likes = across, first_field - predicted
+    return PictureMotion((first, second), fields.to(frame.y.device), choice[0], likes, warped)
+
+
+def _warped(reference: Planes, field: Tensor) -> Tensor:
+    """One frame moved by a field ``[2, rows, columns]``: packed ``[1, 96, H/8, W/8]``."""
+    if reference.y.device.type == "cpu":
+        return predicted_frame(reference, field)
+    return predict(reference, field[None].to(reference.y.device))[0]
 
 
 def choose_blend(frames: Planes, pair: tuple[Tensor, Tensor], lagrangian: float) -> Tensor:
