@@ -61,11 +61,14 @@ def unpolished(
     return levels, wanted[0]
 
 
-def cost(frame: Tensor, reference: Tensor, levels: list[Tensor], predicted: Tensor, like: Tensor | None) -> float:
+def cost(
+    frame: Tensor, reference: Tensor, levels: list[Tensor], predicted: Tensor, like: Tensor | None,
+    lagrangian: float = LAGRANGIAN,
+) -> float:  # fmt: skip
     """Bits that the difference from the decoder's warp would take, and those of the field, weighed."""
     field = (predicted + reconstruct(levels)[0]).float() / UNITS_PER_SAMPLE
     difference = warp(reference[None, None], dense_flow(field[None], HEIGHT, WIDTH))[0, 0] - frame
-    total = float(left_to_code(difference, LUMA_SHARE / LAGRANGIAN).sum())
+    total = float(left_to_code(difference, LUMA_SHARE / lagrangian).sum())
     bits = BITS.double()
     for level, context, coded, other, _ in walk(levels, like_levels(like, HEIGHT, WIDTH), HEIGHT, WIDTH):
         first, second = to_symbols(*(part.permute(1, 0, 2, 3)[:, coded] for part in (levels[level], other)))
@@ -108,6 +111,22 @@ def test_the_search_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     polished = polish(frame, reference, before, still, wanted, None, BITS.numpy(), LAGRANGIAN, CAUTION)
     found = search(frame, reference, cost_bits=BITS, lagrangian=LAGRANGIAN, caution=CAUTION)
     assert all(torch.equal(a, b) for a, b in zip(found, polished, strict=True))
+
+
+@pytest.mark.parametrize("seed", [0, 20])
+def test_beside_another_prediction_the_mean_counts(seed: int) -> None:
+    frame, reference = apart(seed)
+    beside = frame.lerp(apart(seed + 1)[0], 0.2)
+    still = torch.zeros(2, *Hierarchy.of(HEIGHT, WIDTH).shape(0), dtype=torch.int32)
+    alone, together = (
+        search(
+            frame, reference, cost_bits=BITS, lagrangian=LAGRANGIAN, caution=CAUTION, thorough=False, beside=other
+        )
+        for other in (None, beside)
+    )
+    # The mean of the two leaves half of what one leaves of twice the frame less the other.
+    costs = [cost(2 * frame - beside, reference, levels, still, None, 4 * LAGRANGIAN) for levels in (alone, together)]
+    assert costs[1] < 0.99 * costs[0]
 
 
 def test_the_number_of_threads_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
