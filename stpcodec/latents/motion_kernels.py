@@ -43,12 +43,22 @@ def upsample_pair(parents):  # type: ignore[no-untyped-def]
 @inlined
 def _between(first, second, n, y0, x0, y1, x1, y, x):  # type: ignore[no-untyped-def]
     """The point at (y, x) between those at (y0, x0) and (y1, x1), in either."""
-    a, b, c, d = first[n, 0, y0, x0], first[n, 0, y1, x1], first[n, 1, y0, x0], first[n, 1, y1, x1]
-    torn = abs(a - b) > TEAR or abs(c - d) > TEAR
-    first[n, 0, y, x], first[n, 1, y, x] = (a if torn else (a + b + 1) >> 1), (c if torn else (c + d + 1) >> 1)
-    a, b, c, d = second[n, 0, y0, x0], second[n, 0, y1, x1], second[n, 1, y0, x0], second[n, 1, y1, x1]
-    torn = abs(a - b) > TEAR or abs(c - d) > TEAR
-    second[n, 0, y, x], second[n, 1, y, x] = (b if torn else (a + b + 1) >> 1), (d if torn else (c + d + 1) >> 1)
+    first[n, 0, y, x], first[n, 1, y, x] = midway(
+        first[n, 0, y0, x0], first[n, 1, y0, x0], first[n, 0, y1, x1], first[n, 1, y1, x1], False
+    )
+    second[n, 0, y, x], second[n, 1, y, x] = midway(
+        second[n, 0, y0, x0], second[n, 1, y0, x0], second[n, 0, y1, x1], second[n, 1, y1, x1], True
+    )
+
+
+@inlined
+def midway(ay, ax, by, bx, second):  # type: ignore[no-untyped-def]
+    """The vector between two, halves rounded up; across a tear the first one's, or the second's."""
+    torn = abs(ay - by) > TEAR or abs(ax - bx) > TEAR
+    y, x = (ay + by + int32(1)) >> int32(1), (ax + bx + int32(1)) >> int32(1)
+    if torn:
+        y, x = (by, bx) if second else (ay, ax)
+    return y, x
 
 
 @exact
@@ -58,10 +68,34 @@ def spread_activity(activity):  # type: ignore[no-untyped-def]
     out = np.empty((count, 2 * height - 1, 2 * width - 1), np.int32)
     for n in range(count):
         for y in range(2 * height - 1):
-            up, down = y >> 1, (y + 1) >> 1
             for x in range(2 * width - 1):
-                left, right = x >> 1, (x + 1) >> 1
-                upper = max(activity[n, up, left], activity[n, up, right])
-                lower = max(activity[n, down, left], activity[n, down, right])
-                out[n, y, x] = max(int32(upper), int32(lower))
+                out[n, y, x] = inherited(activity, n, y, x)
     return out
+
+
+@inlined
+def inherited(activity, n, y, x):  # type: ignore[no-untyped-def]
+    """The largest of a point's parents': activity ``[N, h, w]`` is of the level above."""
+    up, left = y >> 1, x >> 1
+    down, right = (y + 1) >> 1, (x + 1) >> 1
+    upper = max(activity[n, up, left], activity[n, up, right])
+    lower = max(activity[n, down, left], activity[n, down, right])
+    return max(int32(upper), int32(lower))
+
+
+@inlined
+def own_activity(dy, dx, inherited):  # type: ignore[no-untyped-def]
+    """What a point's children see: its residual, or half of what lay above (motion_field.activity_after)."""
+    return max(int32(abs(dy) + abs(dx)), inherited >> 1)
+
+
+@inlined
+def activity_class(size):  # type: ignore[no-untyped-def]
+    """Of an activity, among ACTIVITY_CLASSES (motion_field.context_of)."""
+    return int32(size > 0) + int32(size > 2) + int32(size > 8)
+
+
+@inlined
+def like_class(size):  # type: ignore[no-untyped-def]
+    """Of a like field's residual, among LIKE_CLASSES."""
+    return int32(size > 0) + int32(size > 4)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numba import int32
 
 from stpcodec.compiled import compiled
 from stpcodec.latents.motion_field import (
@@ -24,7 +23,7 @@ from stpcodec.latents.motion_field import (
     POINT_CONTEXTS,
     Hierarchy,
 )
-from stpcodec.latents.motion_kernels import spread_activity, upsample_pair
+from stpcodec.latents.motion_kernels import activity_class, like_class, own_activity, spread_activity, upsample_pair
 
 exact = compiled()
 
@@ -72,11 +71,10 @@ def point_contexts(base, positions, inherited, like, liked):  # type: ignore[no-
     activities, like_y, like_x = inherited.reshape(-1), like[0].reshape(-1), like[1].reshape(-1)
     contexts = np.empty(len(positions), np.int32)
     for number, at in enumerate(positions):
-        size = activities[at]
-        context = base + (size > 0) + (size > 2) + (size > 8)
+        context = base + activity_class(activities[at])
         if liked:
             size = abs(like_y[at]) + abs(like_x[at])
-            context += MAX_LEVELS * ACTIVITY_CLASSES * (1 + (size > 0) + (size > 4))
+            context += MAX_LEVELS * ACTIVITY_CLASSES * (1 + like_class(size))
         contexts[number] = context
     return contexts
 
@@ -127,6 +125,6 @@ def activity(residual, inherited):  # type: ignore[no-untyped-def]
     out = np.empty_like(inherited)
     for row in range(out.shape[0]):
         for column in range(out.shape[1]):
-            size = abs(residual[0, row, column]) + abs(residual[1, row, column])
-            out[row, column] = max(int32(size), inherited[row, column] >> 1)
+            dy, dx = residual[0, row, column], residual[1, row, column]
+            out[row, column] = own_activity(dy, dx, inherited[row, column])
     return out

@@ -29,6 +29,7 @@ from stpcodec.latents.motion_field import (
     upsample_both,
     zero_levels,
 )
+from stpcodec.latents.motion_kernels import activity_class, like_class
 from stpcodec.model.motion_windows import inlined, kernel
 
 RESIDUAL_BITS = 8.0
@@ -99,10 +100,9 @@ def choose(  # type: ignore[no-untyped-def]
             tries[2, 0], tries[2, 1] = _rounded(target[0, y, x] - base_y), _rounded(target[1, y, x] - base_x)
             tries[3, 0] = _rounded(mean[0, row, column] - base_y)
             tries[3, 1] = _rounded(mean[1, row, column] - base_x)
-            context = level * ACTIVITY_CLASSES + _class(inherited[row, column], 0, 2, 8)
+            context = level * ACTIVITY_CLASSES + activity_class(inherited[row, column])
             if liked:
-                like_class = _class(like_magnitude[row, column], 0, 4, 1 << 30)
-                context += MAX_LEVELS * ACTIVITY_CLASSES * (1 + like_class)
+                context += MAX_LEVELS * ACTIVITY_CLASSES * (1 + like_class(like_magnitude[row, column]))
             best = float32(np.inf)
             for number in range(4 if level else 3):
                 vy, vx = tries[number, 0], tries[number, 1]
@@ -121,11 +121,6 @@ def choose(  # type: ignore[no-untyped-def]
 @inlined
 def _rounded(value):  # type: ignore[no-untyped-def]
     return min(max(np.rint(value), -float32(MAX_VECTOR)), float32(MAX_VECTOR))
-
-
-@inlined
-def _class(value, first, second, third):  # type: ignore[no-untyped-def]
-    return int32(value > first) + int32(value > second) + int32(value > third)
 
 
 @kernel

@@ -13,8 +13,15 @@ import torch
 from numba import float32, int32
 from torch import Tensor
 
-from stpcodec.latents.motion_field import ACTIVITY_CLASSES, MAX_LEVELS, MAX_VECTOR, Hierarchy
-from stpcodec.latents.motion_kernels import TEAR, spread_activity, upsample_pair
+from stpcodec.latents.motion_field import MAX_VECTOR, Hierarchy, context_of, magnitude
+from stpcodec.latents.motion_kernels import (
+    activity_class,
+    inherited,
+    midway,
+    own_activity,
+    spread_activity,
+    upsample_pair,
+)
 from stpcodec.latents.motion_points import activity
 from stpcodec.model.motion_quantise import residual_bits
 from stpcodec.model.motion_windows import inlined, kernel
@@ -51,11 +58,10 @@ def contexts_of(hierarchy: Hierarchy, height: int, width: int, like: list[Tensor
     where nothing is coded. like: levels of the like field."""
     contexts = []
     for level in range(hierarchy.top + 1):
-        context = np.full(hierarchy.shape(level), level * ACTIVITY_CLASSES, np.int32)
-        if like is not None:
-            size = like[level][0].abs().sum(0).numpy()
-            context += MAX_LEVELS * ACTIVITY_CLASSES * (1 + (size > 0) + (size > 4)).astype(np.int32)
-        contexts.append(np.where(hierarchy.coded(level, height, width).numpy(), context, np.int32(-1)))
+        nothing = torch.zeros(1, *hierarchy.shape(level), dtype=torch.int32)
+        context = context_of(level, nothing, None if like is None else magnitude(like[level]))
+        coded = hierarchy.coded(level, height, width)
+        contexts.append(torch.where(coded, context[0].int(), -1).int().numpy())
     return tuple(contexts)
 
 
@@ -73,30 +79,20 @@ def predicted(above, y, x, second):  # type: ignore[no-untyped-def]
     up, left = y >> 1, x >> 1
     ay, ax = above[VECTOR, up, left], above[VECTOR + 1, up, left]
     if y & 1:
-        ay, ax = _between(ay, ax, above[VECTOR, up + 1, left], above[VECTOR + 1, up + 1, left], second)
+        ay, ax = midway(ay, ax, above[VECTOR, up + 1, left], above[VECTOR + 1, up + 1, left], second)
     if x & 1 == 0:
         return ay, ax
     by, bx = above[VECTOR, up, left + 1], above[VECTOR + 1, up, left + 1]
     if y & 1:
-        by, bx = _between(by, bx, above[VECTOR, up + 1, left + 1], above[VECTOR + 1, up + 1, left + 1], second)
-    return _between(ay, ax, by, bx, second)
-
-
-@inlined
-def _between(ay, ax, by, bx, second):  # type: ignore[no-untyped-def]
-    torn = abs(ay - by) > TEAR or abs(ax - bx) > TEAR
-    y, x = (ay + by + int32(1)) >> int32(1), (ax + bx + int32(1)) >> int32(1)
-    if torn:
-        y, x = (by, bx) if second else (ay, ax)
-    return y, x
+        by, bx = midway(by, bx, above[VECTOR, up + 1, left + 1], above[VECTOR + 1, up + 1, left + 1], second)
+    return midway(ay, ax, by, bx, second)
 
 
 @kernel
 def point_bits(tree, contexts, level, y, x, cost_bits):  # type: ignore[no-untyped-def]
     """Of the residual at (y, x) of a level."""
     own = tree[level]
-    size = own[INHERITED, y, x]
-    context = contexts[level][y, x] + int32(size > 0) + int32(size > 2) + int32(size > 8)
+    context = contexts[level][y, x] + activity_class(own[INHERITED, y, x])
     residual_y, residual_x = own[RESIDUAL, y, x], own[RESIDUAL + 1, y, x]
     other_y, other_x = int32(0), int32(0)
     if (residual_y != 0 or residual_x != 0) and level + 1 < len(tree):
@@ -112,8 +108,7 @@ def settle(tree, contexts, base, field, level, row, column, cost_bits):  # type:
     finest vectors with the predicted field (base) into `field`. Returns the bits of all points it has looked at, or
     more than FORBIDDEN where a vector is out of range."""
     own = tree[level]
-    size = abs(own[RESIDUAL, row, column]) + abs(own[RESIDUAL + 1, row, column])
-    own[ACTIVITY, row, column] = max(int32(size), own[INHERITED, row, column] >> 1)
+    _note_activity(own, row, column)
     total = float32(0)
     if contexts[level][row, column] >= 0:
         total += point_bits(tree, contexts, level, row, column, cost_bits)
@@ -124,11 +119,7 @@ def settle(tree, contexts, base, field, level, row, column, cost_bits):  # type:
         left, right = reach(level, below, column, width)
         for y in range(top, bottom):
             for x in range(left, right):
-                up, beside = y >> 1, x >> 1
-                down, after = (y + 1) >> 1, (x + 1) >> 1
-                upper = max(above[ACTIVITY, up, beside], above[ACTIVITY, up, after])
-                lower = max(above[ACTIVITY, down, beside], above[ACTIVITY, down, after])
-                own[INHERITED, y, x] = max(upper, lower)
+                own[INHERITED, y, x] = inherited(above, ACTIVITY, y, x)
                 vector_y, vector_x = predicted(above, y, x, False)
                 new = (y & 1) + (x & 1) > 0
                 if new and (own[RESIDUAL, y, x] != 0 or own[RESIDUAL + 1, y, x] != 0):
@@ -136,8 +127,7 @@ def settle(tree, contexts, base, field, level, row, column, cost_bits):  # type:
                     own[RESIDUAL + 1, y, x] = own[VECTOR + 1, y, x] - vector_x
                 else:
                     own[VECTOR, y, x], own[VECTOR + 1, y, x] = vector_y, vector_x
-                size = abs(own[RESIDUAL, y, x]) + abs(own[RESIDUAL + 1, y, x])
-                own[ACTIVITY, y, x] = max(int32(size), own[INHERITED, y, x] >> 1)
+                _note_activity(own, y, x)
                 if contexts[below][y, x] >= 0:
                     total += point_bits(tree, contexts, below, y, x, cost_bits)
     finest = tree[0]
@@ -153,48 +143,46 @@ def settle(tree, contexts, base, field, level, row, column, cost_bits):  # type:
     return total
 
 
+@inlined
+def _note_activity(own, y, x):  # type: ignore[no-untyped-def]
+    own[ACTIVITY, y, x] = own_activity(own[RESIDUAL, y, x], own[RESIDUAL + 1, y, x], own[INHERITED, y, x])
+
+
 @kernel
 def keep(tree, field, level, row, column, store):  # type: ignore[no-untyped-def]
     """What `settle` may change of tree and field, into `store` (stored_values)."""
-    at = 0
-    for below in range(level + 1):
-        own = tree[below]
-        top, bottom = reach(level, below, row, own.shape[1])
-        left, right = reach(level, below, column, own.shape[2])
-        for part in range(PARTS):
-            for y in range(top, bottom):
-                for x in range(left, right):
-                    store[at] = own[part, y, x]
-                    at += 1
-    top, bottom = reach(level, 0, row, field.shape[1])
-    left, right = reach(level, 0, column, field.shape[2])
-    for part in range(2):
-        for y in range(top, bottom):
-            for x in range(left, right):
-                store[at] = field[part, y, x]
-                at += 1
+    _exchange(tree, field, level, row, column, store, False)
 
 
 @kernel
 def put_back(tree, field, level, row, column, store):  # type: ignore[no-untyped-def]
     """The inverse of `keep`."""
+    _exchange(tree, field, level, row, column, store, True)
+
+
+@inlined
+def _exchange(tree, field, level, row, column, store, back):  # type: ignore[no-untyped-def]
     at = 0
     for below in range(level + 1):
-        own = tree[below]
-        top, bottom = reach(level, below, row, own.shape[1])
-        left, right = reach(level, below, column, own.shape[2])
-        for part in range(PARTS):
-            for y in range(top, bottom):
-                for x in range(left, right):
-                    own[part, y, x] = store[at]
-                    at += 1
-    top, bottom = reach(level, 0, row, field.shape[1])
-    left, right = reach(level, 0, column, field.shape[2])
-    for part in range(2):
+        at = _exchange_part(tree[below], level - below, row, column, store, at, back)
+    _exchange_part(field, level, row, column, store, at, back)
+
+
+@inlined
+def _exchange_part(values, depth, row, column, store, at, back):  # type: ignore[no-untyped-def]
+    """The points ``[parts, h, w]`` that the one at (row, column), `depth` levels above, has a say in."""
+    parts, height, width = values.shape
+    top, bottom = reach(depth, 0, row, height)
+    left, right = reach(depth, 0, column, width)
+    for part in range(parts):
         for y in range(top, bottom):
             for x in range(left, right):
-                field[part, y, x] = store[at]
+                if back:
+                    values[part, y, x] = store[at]
+                else:
+                    store[at] = values[part, y, x]
                 at += 1
+    return at
 
 
 @inlined

@@ -13,11 +13,11 @@ from stpcodec.latents.motion_field import (
     LARGEST,
     MAX_VECTOR,
     Hierarchy,
-    decompose,
     like_levels,
     reconstruct,
     second_context,
     to_symbols,
+    upsample_both,
     walk,
 )
 from stpcodec.model.motion_tables import initial_tables
@@ -134,11 +134,12 @@ def test_what_was_kept_comes_back(level: int) -> None:
 
 def test_both_predictions_are_those_of_the_format() -> None:
     tree = tree_of(some_levels(3, share=0.9))
-    field = torch.from_numpy(tree[0][None, VECTOR : VECTOR + 2].copy())
-    for level, residual in enumerate(decompose(field, HIERARCHY.top)[:-1]):
-        first = tree[level][VECTOR : VECTOR + 2] - residual[0].numpy()
-        for y, x in np.ndindex(first.shape[1:]):
-            assert predicted(tree[level + 1], y, x, False) == tuple(first[:, y, x])
+    for above in tree[1:]:
+        both = upsample_both(torch.from_numpy(above[None, VECTOR : VECTOR + 2].copy()))
+        assert not torch.equal(*both)
+        for second, found in enumerate(part[0].numpy() for part in both):
+            for y, x in np.ndindex(found.shape[1:]):
+                assert predicted(above, y, x, bool(second)) == tuple(found[:, y, x])
 
 
 def test_vectors_that_no_file_may_have_are_forbidden() -> None:
