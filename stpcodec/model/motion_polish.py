@@ -77,8 +77,8 @@ def polish(
             continue
         rows, middle = tree[level].shape[1], tree[level].shape[1] // 2
         state = tree, contexts, predicted_field, field
-        known = aims, cells, changed, seen[level], number
-        pass_ = partial(polish_rows, *planes, state, *known, cost_bits, weight, worth, level, step)
+        progress = aims, cells, changed, seen[level], number
+        pass_ = partial(polish_rows, *planes, state, *progress, cost_bits, weight, worth, level, step)
         side_by_side([partial(pass_, *band) for band in ((0, middle), (middle + 1, rows))])
         # A row that both bands look at, and neither changes.
         pass_(middle, middle + 1)
