@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stpcodec.model.picture_motion import MOTION_CAUTION
-from stpcodec.model.rates import CAUTION, INTRA_BONUS
+from stpcodec.model.rates import CAUTION, INTRA_BONUS, INTRA_ROUNDS
 
 
 @dataclass(frozen=True)
@@ -13,8 +13,8 @@ class Choices:
     """intra_bonus: of the frame that opens a segment, in qualities. spread: factor of other pictures' (depth_bonus).
     motion_caution: of the motion search (picture_motion.MOTION_CAUTION). caution: of the quantiser. joining: factor of
     the planner's thresholds; 0 leaves all chunks at one frame, 2 makes most of them as long as can be. rounds: how
-    often latents are improved by what decoding makes of them (model/refine.py). lengths: of all the segment's
-    chunks; () leaves them to the planner.
+    often latents are improved by what decoding makes of them (model/refine.py); intra_rounds: at least so often those
+    of the frame that opens a segment. lengths: of all the segment's chunks; () leaves them to the planner.
     """
 
     intra_bonus: int = INTRA_BONUS
@@ -23,6 +23,7 @@ class Choices:
     caution: float = CAUTION
     joining: float = 1.0
     rounds: int = 0
+    intra_rounds: int = INTRA_ROUNDS
     lengths: tuple[int, ...] = ()
 
 

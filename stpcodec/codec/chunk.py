@@ -243,7 +243,8 @@ class ChunkEncoding:
         quality = self.qualities[self.order.index(picture)]
         if self.history is None:
             opening = max(1, min(100, quality + choices.intra_bonus))
-            task = PictureTask(self.frames, (), opening, self.asked, None, 0, choices.caution, rounds=choices.rounds)
+            rounds = max(choices.rounds, choices.intra_rounds)
+            task = PictureTask(self.frames, (), opening, self.asked, None, 0, choices.caution, rounds=rounds)
             return encode_picture(model.intra, tables, self._weighed(task), None, None)
         before = _like(self.history.anchor)
         if not model.inter.uses_motion:
@@ -268,8 +269,11 @@ class ChunkEncoding:
     def _share_of_caution(self, picture: Picture) -> float:
         if picture.future is None:
             return 1.0
-        needed = any(picture.position in other.references for other in self.order)
-        return CAUTION_BETWEEN if needed else CAUTION_LAST
+        return CAUTION_BETWEEN if self._needed(picture) else CAUTION_LAST
+
+    def _needed(self, picture: Picture) -> bool:
+        """Whether another picture of the chunk is predicted from it."""
+        return any(picture.position in other.references for other in self.order)
 
     def _weighed(self, task: PictureTask) -> PictureTask:
         """With what errors of its frames count; frames that are coded jointly count as the dearest of them."""
@@ -294,7 +298,8 @@ class ChunkEncoding:
         predicted, across = predicted_past(picture, _fields(around))
         past, future = task.references
         return between_motion(
-            task.frames, past, future, picture, tables, lagrangian, predicted=predicted, across=across, caution=caution
+            task.frames, past, future, picture, tables, lagrangian, predicted=predicted, across=across, caution=caution,
+            last=not self._needed(picture),
         )  # fmt: skip
 
 

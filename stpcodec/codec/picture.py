@@ -65,7 +65,8 @@ class PictureTask:
 
     quality: of this picture; asked: of the file. before: the picture whose latents the prior looks at, None if none.
     caution: of the quantiser (rates.CAUTION).
-    weights ``[H/16, W/16]``: what errors there count, None where all count 1. rounds: choices.Choices.rounds.
+    weights ``[H/16, W/16]``: what errors there count, None where all count 1. rounds: of better
+    latents (model/refine.py).
     """
 
     frames: Planes

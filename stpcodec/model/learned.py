@@ -55,8 +55,10 @@ class LearnedTransform:
         self.device = network.log_gain.points.device
         compiled = self.device.type == "cpu" and dtype == torch.float32
         self._work: BandWork = TorchWork(network, dtype, self.device)
+        # Of what only chooses integers.
+        self._coarse = analysis_dtype() if compiled else torch.float32
         if compiled:
-            self._work = CompiledWork(network, analysis_dtype())
+            self._work = CompiledWork(network, self._coarse)
         self._halo = halo_rows(network.config)
         self._compiled: LaidOutPrior[Any] | None = None
         if self.device.type == "cpu":
@@ -114,7 +116,7 @@ class LearnedTransform:
                 known = [usable(reference) for reference in references]
                 own = points.clone(), None if choice is None else choice.clone()
                 parts = [(band, work.context(known, *own, None, None, band, network=True)) for band, _ in parts]
-        return Refiner(self.network, usable(frames), parts, quality)
+        return Refiner(self.network, usable(frames), parts, quality, dtype=self._coarse)
 
     def hyper(self, y: Tensor) -> Tensor:
         return self._work.hyper(y).round().clamp(-LARGEST_HYPER, LARGEST_HYPER)

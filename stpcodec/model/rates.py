@@ -24,6 +24,9 @@ than luma's, weighs that much more in it. 6:3:3 makes a decibel of u worth about
 
 INTRA_BONUS = 34
 """The intra frame is the reference of all that follows: it is coded this much above the quality asked for."""
+INTRA_ROUNDS = 3
+"""Of better latents (model/refine.py) in the intra frame: one frame in a segment, so it may take its time. Measured:
+docs/ablations.md."""
 CAUTION = 3.2
 """Errors count this much more than the Lagrangian says when the quantiser makes a symbol cheaper: a picture is the
 reference of others, and its latents are the prior's context. Measured: docs/ablations.md."""

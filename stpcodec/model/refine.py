@@ -22,12 +22,15 @@ from stpcodec.model.rates import lagrange_lambda, squared_error
 
 class Refiner:
     """Of one picture. frames: N = 1, what it should decode to. parts: its bands, each with its context, None of an
-    intra picture; memory for gradients is that of one."""
+    intra picture; memory for gradients is that of one. dtype: of the network's products; in bfloat16 a round takes
+    little more than half the time, and latents move by a twentieth more or less than they would."""
 
     def __init__(
-        self, network: ChunkNetwork, frames: Planes, parts: Sequence[tuple[Band, Context | None]], quality: int
-    ) -> None:
+        self, network: ChunkNetwork, frames: Planes, parts: Sequence[tuple[Band, Context | None]], quality: int, *,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:  # fmt: skip
         self.network, self._frames, self.parts, self._quality = network, frames, parts, quality
+        self._dtype = dtype
 
     def wanted(self, decoded: Tensor) -> Tensor:
         """Where the error around decoded latents ``[1, latents, h, w]`` (in steps) would be least, real.
@@ -36,14 +39,15 @@ class Refiner:
         (ChunkNetwork.error_weights).
         """
         # Codecs run in inference mode, whose tensors no gradient can be taken of.
-        with torch.inference_mode(False), torch.enable_grad(), torch.autocast(decoded.device.type, enabled=False):
+        autocast = torch.autocast(decoded.device.type, dtype=torch.bfloat16, enabled=self._dtype == torch.bfloat16)
+        with torch.inference_mode(False), torch.enable_grad(), autocast:
             quality = torch.tensor([self._quality], device=decoded.device)
             latents = decoded.clone().float()
             slope = torch.zeros_like(latents)
             for band, context in self.parts:
                 own, near = self._frames.lines(band.own(16)), band.computed(1)
                 part = latents[:, :, near].requires_grad_(True)
-                made = self.network.synthesise(part, quality, context)[:, :, band.inner(2)]
+                made = self.network.synthesise(part, quality, context)[:, :, band.inner(2)].float()
                 error = squared_error(unpack_frames(made, 1), own).sum() * own.y.numel()
                 slope[:, :, near] += torch.autograd.grad(lagrange_lambda(quality)[0] * error, part)[0]
             curvature = 2 * self.network.error_weights(quality)[:, :, None, None]

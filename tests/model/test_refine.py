@@ -68,5 +68,21 @@ def test_bands_say_together_what_the_whole_says(tiny_weights: Path) -> None:
         assert refiner is not None
         assert len(refiner.parts) > 1
         decoded = transform.analyse(frames, QUALITY, None)[0].round()
+        banded = Refiner(refiner.network, usable(frames), refiner.parts, QUALITY)
         whole = Refiner(refiner.network, usable(frames), [(Band(0, 32, 0, 32), None)], QUALITY)
-        torch.testing.assert_close(refiner.wanted(decoded), whole.wanted(decoded), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(banded.wanted(decoded), whole.wanted(decoded), rtol=1e-4, atol=1e-4)
+
+
+def test_in_bfloat16_latents_move_about_as_they_should(tiny_weights: Path) -> None:
+    transform = load_model(tiny_weights, device=CPU).intra
+    frames = moving_planes(1, 64, 96)
+    with torch.inference_mode():
+        decoded = transform.analyse(frames, QUALITY, None)[0].round()
+        refiner = transform.refiner(frames, (), None, None, QUALITY)
+        assert refiner is not None
+        exact, coarse = (
+            Refiner(refiner.network, usable(frames), refiner.parts, QUALITY, dtype=dtype).wanted(decoded) - decoded
+            for dtype in (torch.float32, torch.bfloat16)
+        )
+    assert not torch.equal(exact, coarse)
+    assert float((exact - coarse).norm() / exact.norm()) < 0.05
