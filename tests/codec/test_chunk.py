@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from stpcodec.codec import picture as picture_module
+from stpcodec.codec.choices import Choices
 from stpcodec.codec.chunk import LONGEST_CHUNK, ChunkCodec, EncodedChunk, History
 from stpcodec.codec.picture import ABSENT, OFFSET_ZERO, SKIP
 from stpcodec.errors import CorruptFile
@@ -23,7 +24,7 @@ from stpcodec.latents.gop import coding_order, predicted_future, predicted_past
 from stpcodec.latents.regions import region_shape
 from stpcodec.model.learned import MIXED, PLAIN
 from stpcodec.model.planes import Planes
-from stpcodec.model.rates import INTRA_BONUS, depth_bonus
+from stpcodec.model.rates import INTRA_BONUS, INTRA_ROUNDS, depth_bonus, lagrange_lambda, squared_error
 from stpcodec.model.zoo import load_model
 from tests.tiny_model import moving_planes, psnr_db, write_tiny_weights
 
@@ -232,6 +233,25 @@ def test_the_intra_frame_is_coded_better(codec: ChunkCodec) -> None:
     assert second.latents.anchor.quality == 50 + (depth_bonus(4, 0) if codec.model.inter.uses_motion else 0)
     assert second.latents.anchor.quality < first.latents.anchor.quality
     assert encode(codec, clip(1), (1,), quality=100).chunks[0].latents.anchor.quality == 100
+
+
+def test_the_intra_frames_latents_are_improved_unless_it_is_told_not_to() -> None:
+    """By what decoding makes of them: the shipped model's error and bits, each at what it is worth, are less."""
+    codec = ChunkCodec(load_model("stp-s", device=CPU))
+    frames = moving_planes(1, 128, 192)
+    worth = float(lagrange_lambda(torch.tensor(50 + INTRA_BONUS))) * frames.y.numel()
+    cost, streams = [], []
+    for rounds in (0, INTRA_ROUNDS):
+        coded = codec.choosing(Choices(intra_rounds=rounds)).encode(frames, quality=50, history=None)
+        error = float(squared_error(coded.reconstruction, frames)[0])
+        cost.append(8 * sum(map(len, coded.streams)) + worth * error)
+        streams.append(coded.streams)
+        latents = codec.decode_latents(
+            coded.streams, frame_count=1, height=128, width=192, quality=50, previous=None
+        )  # fmt: skip
+        assert_equal(latents.anchor, coded.latents.anchor)
+    assert cost[1] < 0.98 * cost[0]
+    assert codec.encode(frames, quality=50, history=None).streams == streams[1], "without being told, too"
 
 
 def test_chunks_of_one_frame_round_trip(tiny: ChunkCodec) -> None:
