@@ -269,11 +269,8 @@ class ChunkEncoding:
     def _share_of_caution(self, picture: Picture) -> float:
         if picture.future is None:
             return 1.0
-        return CAUTION_BETWEEN if self._needed(picture) else CAUTION_LAST
-
-    def _needed(self, picture: Picture) -> bool:
-        """Whether another picture of the chunk is predicted from it."""
-        return any(picture.position in other.references for other in self.order)
+        needed = any(picture.position in other.references for other in self.order)
+        return CAUTION_BETWEEN if needed else CAUTION_LAST
 
     def _weighed(self, task: PictureTask) -> PictureTask:
         """With what errors of its frames count; frames that are coded jointly count as the dearest of them."""
@@ -298,8 +295,7 @@ class ChunkEncoding:
         predicted, across = predicted_past(picture, _fields(around))
         past, future = task.references
         return between_motion(
-            task.frames, past, future, picture, tables, lagrangian, predicted=predicted, across=across, caution=caution,
-            last=not self._needed(picture),
+            task.frames, past, future, picture, tables, lagrangian, predicted=predicted, across=across, caution=caution
         )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from stpcodec.latents.motion_field import SPACING, UNITS_PER_SAMPLE, Hierarchy, like_levels, reconstruct
 from stpcodec.model.motion_match import match
-from stpcodec.model.motion_polish import LAST_PASSES, PASSES, polish
+from stpcodec.model.motion_polish import polish
 from stpcodec.model.motion_quantise import FieldQuantiser
 from stpcodec.model.motion_steps import gauss_newton, squared_error
 
@@ -32,7 +32,7 @@ REFINEMENTS = 2
 def search(
     frame: Tensor, reference: Tensor, *, cost_bits: Tensor, lagrangian: float, caution: float = 1.0,
     predicted: Tensor | None = None, like: Tensor | None = None, hints: Sequence[Tensor] = (), thorough: bool = True,
-    beside: Tensor | None = None, last_caution: float | None = None, last: bool = False,
+    beside: Tensor | None = None, last_caution: float | None = None,
 ) -> list[Tensor]:  # fmt: skip
     """Motion of one frame against one reference.
 
@@ -41,8 +41,8 @@ def search(
     bits of motion count of those. predicted: the field that residuals are added to; like: what the coder's contexts
     look at (latents/motion_field.py); hints: fields to start from beside it, all int32 ``[2, rows, columns]`` in
     quarter samples. thorough: also match everywhere within reach, not only near the hints. beside ``[H, W]``: what else
-    predicts the frame; the polish looks at the error of the mean of both, and last_caution is its caution. last:
-    nothing is predicted from this frame. All may lie on any device.
+    predicts the frame; the polish looks at the error of the mean of both, and last_caution is its caution. All may lie
+    on any device.
     Returns residuals per level, finest first, int32 ``[1, 2, h, w]`` on the CPU.
     """
     frame, reference = (plane.float().cpu().contiguous() for plane in (frame, reference))
@@ -64,12 +64,11 @@ def search(
     wanted = torch.from_numpy(field) * UNITS_PER_SAMPLE - predicted
     levels = coder.quantise(wanted, torch.from_numpy(tensor), looks_at)
     seen = frame, reference, levels, predicted, wanted, looks_at, coder.cost_bits
-    passes = LAST_PASSES if last else PASSES
     if beside is None:
-        levels = polish(*seen, lagrangian, caution, passes)
+        levels = polish(*seen, lagrangian, caution)
     else:
         # The mean's error is half of what the field has left of twice the frame less the other prediction.
-        levels = polish(2 * frame - beside.float().cpu(), *seen[1:], 4 * lagrangian, last_caution or caution, passes)
+        levels = polish(2 * frame - beside.float().cpu(), *seen[1:], 4 * lagrangian, last_caution or caution)
     if not thorough:
         return levels
     return _zero_unless_better(levels, predicted, frame, reference, weighed)
