@@ -23,12 +23,13 @@ from stpcodec.model.transform import Transform
 
 
 def encode_latents(
-    coder: SymbolEncoder, transform: Transform, y: Tensor, z: Tensor, previous: Tensor | None, quality: int, *,
+    coder: SymbolEncoder | None, transform: Transform, y: Tensor, z: Tensor, previous: Tensor | None, quality: int, *,
     previous_z: Tensor | None = None, optimise: bool = True, places: Tensor | None = None,
     caution: float = CAUTION,
 ) -> Tensor:  # fmt: skip
-    """Codes z, then y. y ``[C, h, w]`` in steps, z ``[*hyper_shape]``, on any device; previous: int32 ``[C, h, w]`` in
-    sixteenths, or None. previous_z: int32 ``[*hyper_shape]`` of the chunk before, None when there is no such chunk.
+    """Codes z, then y; coder None: only says what would be decoded. y ``[C, h, w]`` in steps, z ``[*hyper_shape]``, on
+    any device; previous: int32 ``[C, h, w]`` in sixteenths, or None. previous_z: int32 ``[*hyper_shape]`` of the chunk
+    before, None when there is no such chunk.
 
     optimise: quantise for least error + λ·bits; otherwise round. places ``[h, w]``: what errors there count, None
     where all count 1. caution: factor of what errors count.
@@ -36,7 +37,8 @@ def encode_latents(
     Returns the decoded y in sixteenths, int32 ``[C, h, w]`` on the CPU.
     """
     hyper = z.to("cpu", torch.int32)
-    coder.encode(hyper.numpy(), transform.z_tables, z_rows(transform.z_tables, z.shape, previous_z))
+    if coder is not None:
+        coder.encode(hyper.numpy(), transform.z_tables, z_rows(transform.z_tables, z.shape, previous_z))
 
     wanted = y.float().cpu().contiguous().numpy().reshape(-1)
     weights = caution * transform.error_weights(quality).float().cpu().numpy() if optimise else np.zeros(0, np.float32)
@@ -45,7 +47,8 @@ def encode_latents(
 
     def make(table: np.ndarray, at: np.ndarray, means: np.ndarray) -> np.ndarray:
         symbols = quantise(wanted, at, means, table, weights, at_places, bits, area, LARGEST_SYMBOL)
-        coder.encode(symbols, transform.y_tables, table)
+        if coder is not None:
+            coder.encode(symbols, transform.y_tables, table)
         return symbols
 
     return walk_latents(transform, hyper, previous, quality, (y.shape[1], y.shape[2]), make)

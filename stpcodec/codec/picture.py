@@ -140,7 +140,7 @@ def _refined(
     before = task.before
     for number in range(task.rounds):
         decoded = encode_latents(
-            SymbolEncoder(), transform, y[0], z[0], None if before is None else before.y, task.quality,
+            None, transform, y[0], z[0], None if before is None else before.y, task.quality,
             previous_z=None if before is None else before.z, places=task.weights, caution=task.caution,
         )  # fmt: skip
         wanted = refiner.wanted(decoded[None].to(y.device) / SIXTEENTHS)

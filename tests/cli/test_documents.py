@@ -36,6 +36,7 @@ NOT_RUN = {
     r"stpcodec (train-plot|export) ": "needs what a training run left; test_training_verbs.py makes one",
     r"stpcodec bench ": "takes minutes; test_bench.py runs it on two small clips",
     r"python -m stpcodec\.evaluation\.rate_distortion ": "takes minutes; test_sweep.py calls what it calls",
+    r"python -m stpcodec\.training\.pages ": "needs a folder of fonts; test_pages.py draws",
     r"stpcodec batch .*--engine ray": "needs a cluster; test_ray_farm.py makes one",
     r"python -m tests\.codec\.target_figures ": "takes an hour; test_targets.py meets targets",
     r"python -m tests\.(seams|cost_curves) ": "takes minutes to hours",
