@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 
 import pytest
 
@@ -73,6 +74,45 @@ def test_a_signal_swallowed_to_the_end_is_not_forgotten() -> None:
     swallow_a_signal()
     with pytest.raises(SignalReceived):
         guard.__exit__(None, None, None)
+
+
+def test_a_signal_that_interrupts_no_call_is_repeated() -> None:
+    """Another thread takes it, as if it had come just before the call that blocks: nothing ends that call but it."""
+    read_end, write_end = os.pipe()
+    waited = threading.Event()
+
+    def give_up() -> None:
+        waited.set()
+        os.write(write_end, b"never")
+
+    escape = threading.Timer(30, give_up)
+    helper = threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM))
+
+    def work() -> None:
+        with SignalGuard():
+            escape.start()
+            helper.start()
+            os.read(read_end, 5)
+
+    try:
+        with pytest.raises(SignalReceived) as caught:
+            work()
+    finally:
+        escape.cancel()
+        os.close(read_end)
+        os.close(write_end)
+    assert caught.value.number == signal.SIGTERM
+    assert not waited.is_set()
+
+
+def test_leaves_no_thread_and_no_wakeup_behind() -> None:
+    threads, before = threading.active_count(), signal.set_wakeup_fd(-1)
+    try:
+        with SignalGuard():
+            assert threading.active_count() == threads + 1
+        assert threading.active_count() == threads
+    finally:
+        assert signal.set_wakeup_fd(before) == -1
 
 
 def test_stays_deaf_under_nohup() -> None:
