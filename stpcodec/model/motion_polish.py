@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from numba import float32, int32
+from numba import float32, int32, uintp
 from torch import Tensor
 
 from stpcodec.latents.motion_field import MAX_VECTOR, SPACING, Hierarchy
@@ -24,11 +24,13 @@ from stpcodec.model.motion_tree import (
     contexts_of,
     keep,
     levels_of,
+    parents,
     predicted,
     put_back,
     settle,
     stored_values,
     tree_of,
+    vectors_of,
 )
 from stpcodec.model.motion_windows import inlined, kernel
 from stpcodec.model.rates import LUMA_WEIGHT
@@ -63,26 +65,27 @@ def polish(
     """
     height, width = frame.shape
     hierarchy = Hierarchy.of(height, width)
-    tree, contexts = tree_of(levels), contexts_of(hierarchy, height, width, like)
+    (nodes, layout), contexts = tree_of(levels), contexts_of(hierarchy, height, width, like)
     planes = frame.contiguous().numpy(), quarter_phases(reference.contiguous().numpy())
     predicted_field, aims = base.int().contiguous().numpy(), wanted.round().int().contiguous().numpy()
-    field = predicted_field + tree[0][VECTOR : VECTOR + 2]
+    field = predicted_field + vectors_of(nodes, layout)
     worth, weight = np.float32(LUMA_SHARE / lagrangian), np.float32(SHARE * caution)
     cells = np.empty((height // SPACING, width // SPACING), np.float32)
     side_by_side([partial(field_bits, *planes, field, worth, *part, cells) for part in halves(len(cells))])
     # The passes in which a cell last changed and a point was last looked at.
-    changed, seen = np.zeros(cells.shape, np.int32), [np.zeros(level.shape[1:], np.int32) for level in tree]
+    changed, seen = np.zeros(cells.shape, np.int32), np.zeros(len(nodes), np.int32)
     for number, (level, step) in enumerate(PASSES, start=1):
-        if level >= len(tree):
+        if level >= len(layout):
             continue
-        rows, middle = tree[level].shape[1], tree[level].shape[1] // 2
-        state = tree, contexts, predicted_field, field
-        progress = aims, cells, changed, seen[level], number
+        rows = int(layout[level, 1])
+        middle = rows // 2
+        state = nodes, layout, contexts, predicted_field, field
+        progress = aims, cells, changed, seen, number
         pass_ = partial(polish_rows, *planes, state, *progress, cost_bits, weight, worth, level, step)
         side_by_side([partial(pass_, *band) for band in ((0, middle), (middle + 1, rows))])
         # A row that both bands look at, and neither changes.
         pass_(middle, middle + 1)
-    return levels_of(tree)
+    return levels_of(nodes, layout)
 
 
 @kernel
@@ -91,11 +94,11 @@ def polish_rows(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Points of rows first to last of a level, one after the other.
 
-    state: the tree, its contexts, the predicted field, and that with the tree's vectors int32 ``[2, rows, columns]``.
-    Changes tree, field, cells (the bits of each, float32 ``[H/8, W/8]``) and, to `number`, the pass of what it has
-    changed and seen. weight: of bits of motion; worth: bits of a squared error.
+    state: the tree's nodes, layout and contexts, the predicted field, and that with the tree's vectors int32
+    ``[2, rows, columns]``. Changes nodes, field, cells (the bits of each, float32 ``[H/8, W/8]``) and, to `number`,
+    the pass of what it has changed and seen. weight: of bits of motion; worth: bits of a squared error.
     """
-    tree, contexts, base, field = state
+    nodes, layout, contexts, base, field = state
     places, work, logarithms = work_space()
     space = frame.reshape(-1), phases.reshape(-1), frame.shape, places, work, logarithms
     size, side = stored_values(level), 2 << level
@@ -103,10 +106,13 @@ def polish_rows(  # type: ignore[no-untyped-def]
     costs, found_costs = np.empty((side, side), np.float32), np.empty((side, side), np.float32)
     corners = np.empty((2, side + 1, side + 1), np.int32)
     tries = np.empty((MOST_TRIES, 2), np.int32)
-    own = tree[level]
+    start, columns = layout[level, 0], layout[level, 2]
+    residual_y, residual_x = uintp(RESIDUAL), uintp(RESIDUAL + 1)
+    vector_y, vector_x = uintp(VECTOR), uintp(VECTOR + 1)
     for row in range(first, last):
-        for column in range(own.shape[2]):
-            if contexts[level][row, column] < 0:
+        for column in range(columns):
+            own = uintp(start + row * columns + column)
+            if contexts[own] < 0:
                 continue
             top, bottom = _cells_around(level, row, cells.shape[0])
             left, right = _cells_around(level, column, cells.shape[1])
@@ -116,37 +122,38 @@ def polish_rows(  # type: ignore[no-untyped-def]
                 for x in range(left, right):
                     before += cells[y, x]
                     newest = max(newest, changed[y, x])
-            last_seen = seen[row, column]
-            seen[row, column] = number
+            last_seen = seen[own]
+            seen[own] = number
             if newest < last_seen or before < float32(LEAST_BITS) * float32((bottom - top) * (right - left)):
                 continue
             for part in range(2):
                 for y in range(top, bottom + 1):
                     for x in range(left, right + 1):
                         corners[part, y - top, x - left] = field[part, y, x]
-            keep(tree, field, level, row, column, old)
-            best = before + weight * settle(tree, contexts, base, field, level, row, column, cost_bits)
+            keep(nodes, layout, field, level, row, column, old)
+            best = before + weight * settle(nodes, layout, contexts, base, field, level, row, column, cost_bits)
             free_y, free_x = int32(0), int32(0)
-            if level + 1 < len(tree):
-                free_y, free_x = predicted(tree[level + 1], row, column, False)
-            start_y, start_x = own[VECTOR, row, column], own[VECTOR + 1, row, column]
+            if level + 1 < len(layout):
+                a, b, c, d = parents(layout, level, row, column)
+                free_y, free_x = predicted(nodes, a, b, c, d, False)
+            start_y, start_x = nodes[own, vector_y], nodes[own, vector_x]
             best_y, best_x = start_y, start_x
-            count, step = _first_tries(tree, aims, level, row, column, tries), int32(0)
+            count, step = _first_tries(nodes, layout, aims, level, row, column, tries), int32(0)
             while count:
                 centre_y, centre_x = best_y, best_x
                 for attempt in range(count):
                     y, x = tries[attempt, 0], tries[attempt, 1]
                     if _known(tries, attempt, best_y, best_x, start_y, start_x):
                         continue
-                    put_back(tree, field, level, row, column, old)
-                    own[RESIDUAL, row, column], own[RESIDUAL + 1, row, column] = y - free_y, x - free_x
-                    own[VECTOR, row, column], own[VECTOR + 1, row, column] = y, x
-                    cost = weight * settle(tree, contexts, base, field, level, row, column, cost_bits)
+                    put_back(nodes, layout, field, level, row, column, old)
+                    nodes[own, residual_y], nodes[own, residual_x] = y - free_y, x - free_x
+                    nodes[own, vector_y], nodes[own, vector_x] = y, x
+                    cost = weight * settle(nodes, layout, contexts, base, field, level, row, column, cost_bits)
                     if cost < best:
                         cost += _bits_of(area, space, field, corners, cells, worth, best - cost, costs)
                     if cost < best:
                         best, best_y, best_x = cost, y, x
-                        keep(tree, field, level, row, column, found)
+                        keep(nodes, layout, field, level, row, column, found)
                         found_costs[:] = costs
                 if step == 0:
                     step = int32(largest_step)
@@ -154,9 +161,9 @@ def polish_rows(  # type: ignore[no-untyped-def]
                     step >>= 1
                 count = _steps(tries, best_y, best_x, step)
             if best_y == start_y and best_x == start_x:
-                put_back(tree, field, level, row, column, old)
+                put_back(nodes, layout, field, level, row, column, old)
                 continue
-            put_back(tree, field, level, row, column, found)
+            put_back(nodes, layout, field, level, row, column, found)
             for y in range(top, bottom):
                 for x in range(left, right):
                     if cells[y, x] != found_costs[y - top, x - left]:
@@ -170,20 +177,21 @@ def _cells_around(level, at, length):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _first_tries(tree, aims, level, row, column, tries):  # type: ignore[no-untyped-def]
+def _first_tries(nodes, layout, aims, level, row, column, tries):  # type: ignore[no-untyped-def]
     """No residual, the other parent, what the search wanted, the neighbours: how many there are."""
-    own = tree[level]
-    _, rows, columns = own.shape
+    start, rows, columns = layout[level, 0], layout[level, 1], layout[level, 2]
     for number in range(2):
         tries[number, 0], tries[number, 1] = int32(0), int32(0)
-        if level + 1 < len(tree):
-            tries[number, 0], tries[number, 1] = predicted(tree[level + 1], row, column, number == 1)
+        if level + 1 < len(layout):
+            a, b, c, d = parents(layout, level, row, column)
+            tries[number, 0], tries[number, 1] = predicted(nodes, a, b, c, d, number == 1)
     tries[2, 0], tries[2, 1] = aims[0, row << level, column << level], aims[1, row << level, column << level]
     count = 3
     for side in range(SIDES):
         y, x = _beside(row, column, side, 1)
         if 0 <= y < rows and 0 <= x < columns:
-            tries[count, 0], tries[count, 1] = own[VECTOR, y, x], own[VECTOR + 1, y, x]
+            beside = uintp(start + y * columns + x)
+            tries[count, 0], tries[count, 1] = nodes[beside, uintp(VECTOR)], nodes[beside, uintp(VECTOR + 1)]
             count += 1
     return count
 

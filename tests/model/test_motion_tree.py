@@ -25,15 +25,18 @@ from stpcodec.model.motion_tree import (
     FORBIDDEN,
     RESIDUAL,
     VECTOR,
+    bits_at,
     contexts_of,
     keep,
+    level_of,
     levels_of,
-    point_bits,
+    parents,
     predicted,
     put_back,
     settle,
     stored_values,
     tree_of,
+    vectors_of,
 )
 
 HEIGHT, WIDTH = 96, 128
@@ -67,11 +70,11 @@ def coder_bits(levels: list[Tensor], like: Tensor | None) -> float:
     return total
 
 
-def tree_bits(tree: tuple[np.ndarray, ...], contexts: tuple[np.ndarray, ...]) -> float:
+def tree_bits(nodes: np.ndarray, layout: np.ndarray, contexts: np.ndarray) -> float:
     return sum(
-        float(point_bits(tree, contexts, level, y, x, BITS.numpy()))
-        for level in range(len(tree))
-        for y, x in zip(*np.nonzero(contexts[level] >= 0), strict=True)
+        float(bits_at(nodes, layout, contexts, level, y, x, BITS.numpy()))
+        for level in range(len(layout))
+        for y, x in zip(*np.nonzero(level_of(contexts, layout, level) >= 0), strict=True)
     )
 
 
@@ -80,72 +83,76 @@ def tree_bits(tree: tuple[np.ndarray, ...], contexts: tuple[np.ndarray, ...]) ->
 def test_a_tree_has_the_vectors_and_the_bits_of_its_levels(seed: int, liked: bool) -> None:
     levels = some_levels(seed)
     like = reconstruct(some_levels(seed + 100))[0] if liked else None
-    tree = tree_of(levels)
-    assert all(torch.equal(a, b) for a, b in zip(levels_of(tree), levels, strict=True))
-    assert np.array_equal(tree[0][VECTOR : VECTOR + 2], reconstruct(levels)[0].numpy())
+    nodes, layout = tree_of(levels)
+    assert all(torch.equal(a, b) for a, b in zip(levels_of(nodes, layout), levels, strict=True))
+    assert np.array_equal(vectors_of(nodes, layout), reconstruct(levels)[0].numpy())
     contexts = contexts_of(HIERARCHY, HEIGHT, WIDTH, like_levels(like, HEIGHT, WIDTH))
-    assert tree_bits(tree, contexts) == pytest.approx(coder_bits(levels, like), rel=1e-5)
+    assert tree_bits(nodes, layout, contexts) == pytest.approx(coder_bits(levels, like), rel=1e-5)
 
 
 @pytest.mark.parametrize("level", range(4))
 def test_what_has_no_residual_follows_and_the_rest_stays(level: int) -> None:
     random = np.random.default_rng(level)
     levels = some_levels(level, share=0.2)
-    tree, contexts = tree_of(levels), contexts_of(HIERARCHY, HEIGHT, WIDTH, None)
+    (nodes, layout), contexts = tree_of(levels), contexts_of(HIERARCHY, HEIGHT, WIDTH, None)
     base = random.integers(-9, 10, (2, HIERARCHY.rows, HIERARCHY.columns)).astype(np.int32)
-    field = base + tree[0][VECTOR : VECTOR + 2]
+    field = base + vectors_of(nodes, layout)
     for _ in range(20):
-        points = np.argwhere(contexts[level] >= 0)
+        points = np.argwhere(level_of(contexts, layout, level) >= 0)
         row, column = (int(part) for part in points[random.integers(len(points))])
         step = random.integers(-12, 13, 2)
-        before, bits_before = [part.copy() for part in tree], tree_bits(tree, contexts)
-        touched = settle(tree, contexts, base, field, level, row, column, BITS.numpy())
-        assert all(np.array_equal(a, b) for a, b in zip(tree, before, strict=True))
-        tree[level][RESIDUAL : RESIDUAL + 2, row, column] += step.astype(np.int32)
-        tree[level][VECTOR : VECTOR + 2, row, column] += step.astype(np.int32)
-        touched_after = settle(tree, contexts, base, field, level, row, column, BITS.numpy())
+        before, bits_before = nodes.copy(), tree_bits(nodes, layout, contexts)
+        touched = settle(nodes, layout, contexts, base, field, level, row, column, BITS.numpy())
+        assert np.array_equal(nodes, before)
+        moved = level_of(nodes, layout, level)[row, column]
+        moved[RESIDUAL : RESIDUAL + 2] += step.astype(np.int32)
+        moved[VECTOR : VECTOR + 2] += step.astype(np.int32)
+        touched_after = settle(nodes, layout, contexts, base, field, level, row, column, BITS.numpy())
         # The tree is that of its residuals, activities too, and the field that of its vectors.
-        again = tree_of(levels_of(tree))
-        assert all(np.array_equal(a, b) for a, b in zip(tree, again, strict=True))
-        assert np.array_equal(field, base + again[0][VECTOR : VECTOR + 2])
-        difference = tree_bits(tree, contexts) - bits_before
+        again, _ = tree_of(levels_of(nodes, layout))
+        assert np.array_equal(nodes, again)
+        assert np.array_equal(field, base + vectors_of(again, layout))
+        difference = tree_bits(nodes, layout, contexts) - bits_before
         assert difference == pytest.approx(float(touched_after) - float(touched), abs=0.05)
         for below in range(level):
-            was, now = before[below], tree[below]
-            had = (was[RESIDUAL : RESIDUAL + 2] != 0).any(0)
-            assert np.array_equal(was[VECTOR : VECTOR + 2, had], now[VECTOR : VECTOR + 2, had])
-            assert not now[RESIDUAL : RESIDUAL + 2, ~had].any()
+            was, now = level_of(before, layout, below), level_of(nodes, layout, below)
+            had = (was[..., RESIDUAL : RESIDUAL + 2] != 0).any(-1)
+            assert np.array_equal(was[had, VECTOR : VECTOR + 2], now[had, VECTOR : VECTOR + 2])
+            assert not now[~had, RESIDUAL : RESIDUAL + 2].any()
 
 
 @pytest.mark.parametrize("level", range(4))
 def test_what_was_kept_comes_back(level: int) -> None:
-    tree, contexts = tree_of(some_levels(7)), contexts_of(HIERARCHY, HEIGHT, WIDTH, None)
+    (nodes, layout), contexts = tree_of(some_levels(7)), contexts_of(HIERARCHY, HEIGHT, WIDTH, None)
     base = np.zeros((2, HIERARCHY.rows, HIERARCHY.columns), np.int32)
-    field = base + tree[0][VECTOR : VECTOR + 2]
+    field = base + vectors_of(nodes, layout)
     store = np.empty(stored_values(level), np.int32)
-    for row, column in np.argwhere(contexts[level] >= 0):
-        before = [part.copy() for part in (*tree, field)]
-        keep(tree, field, level, row, column, store)
-        tree[level][[RESIDUAL, VECTOR], row, column] += 5
-        settle(tree, contexts, base, field, level, row, column, BITS.numpy())
-        put_back(tree, field, level, row, column, store)
-        assert all(np.array_equal(a, b) for a, b in zip((*tree, field), before, strict=True))
+    for row, column in np.argwhere(level_of(contexts, layout, level) >= 0):
+        before = nodes.copy(), field.copy()
+        keep(nodes, layout, field, level, row, column, store)
+        level_of(nodes, layout, level)[row, column, [RESIDUAL, VECTOR]] += 5
+        settle(nodes, layout, contexts, base, field, level, row, column, BITS.numpy())
+        assert not np.array_equal(nodes, before[0])
+        put_back(nodes, layout, field, level, row, column, store)
+        assert all(np.array_equal(a, b) for a, b in zip((nodes, field), before, strict=True))
 
 
 def test_both_predictions_are_those_of_the_format() -> None:
-    tree = tree_of(some_levels(3, share=0.9))
-    for above in tree[1:]:
-        both = upsample_both(torch.from_numpy(above[None, VECTOR : VECTOR + 2].copy()))
+    nodes, layout = tree_of(some_levels(3, share=0.9))
+    for level in range(len(layout) - 1):
+        above = level_of(nodes, layout, level + 1)[..., VECTOR : VECTOR + 2].transpose(2, 0, 1)
+        both = upsample_both(torch.from_numpy(above[None].copy()))
         assert not torch.equal(*both)
         for second, found in enumerate(part[0].numpy() for part in both):
             for y, x in np.ndindex(found.shape[1:]):
-                assert predicted(above, y, x, bool(second)) == tuple(found[:, y, x])
+                around = parents.py_func(layout, level, y, x)
+                assert predicted.py_func(nodes, *around, bool(second)) == tuple(found[:, y, x])
 
 
 def test_vectors_that_no_file_may_have_are_forbidden() -> None:
-    tree, contexts = tree_of(some_levels(5, share=0)), contexts_of(HIERARCHY, HEIGHT, WIDTH, None)
+    (nodes, layout), contexts = tree_of(some_levels(5, share=0)), contexts_of(HIERARCHY, HEIGHT, WIDTH, None)
     base = np.full((2, HIERARCHY.rows, HIERARCHY.columns), MAX_VECTOR, np.int32)
     field = base.copy()
-    assert settle(tree, contexts, base, field, 1, 1, 2, BITS.numpy()) < FORBIDDEN
-    tree[1][[RESIDUAL, VECTOR], 1, 2] += 1
-    assert settle(tree, contexts, base, field, 1, 1, 2, BITS.numpy()) >= FORBIDDEN
+    assert settle(nodes, layout, contexts, base, field, 1, 1, 2, BITS.numpy()) < FORBIDDEN
+    level_of(nodes, layout, 1)[1, 2, [RESIDUAL, VECTOR]] += 1
+    assert settle(nodes, layout, contexts, base, field, 1, 1, 2, BITS.numpy()) >= FORBIDDEN
