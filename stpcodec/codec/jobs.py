@@ -16,7 +16,7 @@ import torch
 from stpcodec.codec.budget import ENCODING, Budget, Use, budget, size_text
 from stpcodec.codec.devices import resolve_devices
 from stpcodec.codec.models import thread_limit
-from stpcodec.codec.parallel import MOST_WORKERS
+from stpcodec.codec.parallel import MOST_WORKERS, pictures_at_once
 from stpcodec.errors import UsageError
 from stpcodec.video.frames import Warn
 
@@ -124,7 +124,7 @@ def choose_jobs(
     each = threads or cores // min(cores, video.side_by_side)
     if wanted is not None:
         return _within(Jobs(wanted, each, threads or max(each, cores // wanted), devices=names), video, limit)
-    fit = int(video.jobs_within(limit, min(each, MOST_WORKERS)))
+    fit = int(video.jobs_within(limit, pictures_at_once(each)))
     count = min(cores // each, video.side_by_side, fit) if video.worth_processes else 1
     if count > 1:  # what memory has no room for as jobs, it has not as pictures
         return Jobs(count, each, each)
@@ -139,7 +139,7 @@ def _within(plan: Jobs, video: Video, limit: Budget) -> Jobs:
             return video.job_bytes(pictures) <= limit.bytes
         return plan.count <= video.jobs_within(limit, pictures)
 
-    most = min(MOST_WORKERS, max(plan.threads or 1, plan.cores))
+    most = pictures_at_once(max(plan.threads or 1, plan.cores))
     pictures = next((count for count in range(most, 0, -1) if fits(count)), 0)
     if not pictures and limit.asked and plan.count > 1:
         raise UsageError(

@@ -20,6 +20,12 @@ MOST_WORKERS = 4
 """Pictures that can be coded at once, about: more threads help within pictures."""
 
 
+def pictures_at_once(threads: int) -> int:
+    """How many are begun, one more than threads: while one waits for a picture it needs, or for the interpreter, another
+    goes on. With one thread no picture waits."""
+    return 1 if threads < 2 else min(threads + 1, MOST_WORKERS)
+
+
 class Inline(Executor):
     """Does what it is given at once, in the caller's thread. Signals and exits pass: nobody may come by for long."""
 
@@ -38,14 +44,14 @@ def picture_pool(device: torch.device, cores: int = 1, pictures: int | None = No
     within a picture; `Inline` where that is one, or the device has a queue of its own. Inside the block operations use
     one thread each, so that sums are rounded alike whatever the number.
 
-    cores: where there are more of them than threads, more workers. pictures: most of them, None for MOST_WORKERS.
+    cores: where there are more of them than threads, more workers. pictures: most workers, None for MOST_WORKERS.
     """
     threads = max(torch.get_num_threads(), cores)
     if device.type != "cpu":
         yield Inline()
         return
     with _threads(1), helped_by(threads - 1):
-        workers = min(threads, pictures or MOST_WORKERS)
+        workers = min(pictures_at_once(threads), pictures or MOST_WORKERS)
         if workers < 2:
             yield Inline()
             return

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from stpcodec.codec.parallel import MOST_WORKERS, Inline, picture_pool, thread_beside
+from stpcodec.codec.parallel import MOST_WORKERS, Inline, picture_pool, pictures_at_once, thread_beside
 from stpcodec.model.side_by_side import side_by_side
 
 CPU = torch.device("cpu")
@@ -45,6 +45,10 @@ def test_every_worker_uses_one_thread(threads: int) -> None:
         assert pool.submit(torch.get_num_threads).result() == 1
         assert isinstance(pool, Inline) == (threads == 1)
     assert torch.get_num_threads() == threads
+
+
+def test_one_picture_more_than_threads_is_begun() -> None:
+    assert [pictures_at_once(threads) for threads in (1, 2, 3, 4, 64)] == [1, 3, 4, MOST_WORKERS, MOST_WORKERS]
 
 
 def test_further_cores_are_further_workers(threads: int) -> None:
