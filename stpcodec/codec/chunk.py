@@ -165,18 +165,19 @@ class ChunkCodec:
         if history is None or not self.model.inter.uses_motion:
             transform = self.model.intra if history is None else self.model.inter
             known = () if history is None else (history.reference,)
-            frames = self._synthesise_picture(transform, latents.anchor, known)
+            frames = self.synthesise_picture(transform, latents.anchor, known)
         else:
             decoded = {0: history.reference}
             for picture, integers in zip(coding_order(count), latents.pictures, strict=True):
                 references = tuple(decoded[reference] for reference in picture.references)
-                decoded[picture.position] = self._synthesise_picture(self.model.inter, integers, references)
+                decoded[picture.position] = self.synthesise_picture(self.model.inter, integers, references)
             frames = join_frames([decoded[position] for position in range(1, count + 1)])
         return frames, History(frames[slice(count - 1, count)], latents.anchor, count)
 
-    def _synthesise_picture(
+    def synthesise_picture(
         self, transform: Transform, latents: PictureLatents, references: tuple[Planes, ...]
     ) -> Planes:
+        """Pixels of one picture from its integers and the pixels of its references."""
         device = self.model.device
         field, choice = (None if part is None else part.to(device) for part in (latents.field, latents.choice))
         regions = None if latents.regions is None else latents.regions.to(device)
@@ -227,16 +228,34 @@ class ChunkEncoding:
         decoded = self.anchor.decoded
         return History(decoded[slice(len(decoded) - 1, len(decoded))], self.anchor.latents, len(self.frames))
 
+    @torch.inference_mode()
     def result(self, *, shown: bool = True) -> EncodedChunk:
         """When all pictures are coded. shown: with its frames as they decode; otherwise with none."""
         pictures = [self.coded[picture.position] for picture in self.order]
         latents = ChunkLatents(tuple(picture.latents for picture in pictures))
         if shown:
-            frames = join_frames([p.decoded for p in sorted(pictures, key=lambda picture: picture.latents.first_frame)])
+            frames = join_frames([self._shown(picture) for picture in sorted(self.order, key=lambda p: p.position)])
         else:
             frames = self.anchor.decoded[slice(0)]
         streams = (b"".join(picture.head for picture in pictures), *(picture.stream for picture in pictures))
         return EncodedChunk(streams, latents, self.leaves(), frames)
+
+    def _shown(self, picture: Picture) -> Planes:
+        own = self.coded[picture.position]
+        if self._referenced(picture):
+            return own.decoded
+        references = tuple(self._decoded(position) for position in picture.references)
+        return self.codec.synthesise_picture(self.codec.model.inter, own.latents, references)
+
+    def _decoded(self, position: int) -> Planes:
+        if position:
+            return self.coded[position].decoded
+        assert self.history is not None
+        return self.history.reference
+
+    def _referenced(self, picture: Picture) -> bool:
+        """Whether other pictures are predicted from it: those of this chunk, or of the next."""
+        return picture.future is None or any(picture.position in other.references for other in self.order)
 
     def _encoded(self, picture: Picture) -> EncodedPicture:
         model, tables, choices, count = self.codec.model, self.codec.tables, self.codec.choices, len(self.frames)
@@ -252,16 +271,16 @@ class ChunkEncoding:
             task = PictureTask(self.frames, (self.history.reference,), quality, self.asked, before, 0, choices.caution)
             return encode_picture(model.inter, tables, self._weighed(task), None, still)
         position = picture.position
-        decoded = {0: self.history.reference}
         task = PictureTask(
             self.frames[slice(position - 1, position)],
-            tuple(decoded[r] if r in decoded else self.coded[r].decoded for r in picture.references),
+            tuple(self._decoded(reference) for reference in picture.references),
             max(1, min(100, quality + round(choices.spread * depth_bonus(count, picture.depth)))),
             self.asked,
             self.coded[picture.guide].latents if picture.depth else before,
             position - 1,
             choices.caution * self._share_of_caution(picture),
             rounds=choices.rounds,
+            referenced=self._referenced(picture),
         )
         task = self._weighed(task)
         return encode_picture(model.inter, tables, task, self._motion(task, picture, self.history), None)
@@ -269,8 +288,7 @@ class ChunkEncoding:
     def _share_of_caution(self, picture: Picture) -> float:
         if picture.future is None:
             return 1.0
-        needed = any(picture.position in other.references for other in self.order)
-        return CAUTION_BETWEEN if needed else CAUTION_LAST
+        return CAUTION_BETWEEN if self._referenced(picture) else CAUTION_LAST
 
     def _weighed(self, task: PictureTask) -> PictureTask:
         """With what errors of its frames count; frames that are coded jointly count as the dearest of them."""

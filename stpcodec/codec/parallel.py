@@ -21,8 +21,8 @@ MOST_WORKERS = 4
 
 
 def pictures_at_once(threads: int) -> int:
-    """How many are begun, one more than threads: while one waits for a picture it needs, or for the interpreter, another
-    goes on. With one thread no picture waits."""
+    """How many are begun, one more than threads: while one waits for a picture it needs, or for the interpreter,
+    another goes on. With one thread no picture waits."""
     return 1 if threads < 2 else min(threads + 1, MOST_WORKERS)
 
 

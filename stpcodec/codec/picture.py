@@ -66,7 +66,8 @@ class PictureTask:
     quality: of this picture; asked: of the file. before: the picture whose latents the prior looks at, None if none.
     caution: of the quantiser (rates.CAUTION).
     weights ``[H/16, W/16]``: what errors there count, None where all count 1. rounds: of better
-    latents (model/refine.py).
+    latents (model/refine.py). referenced: whether anything is predicted from it; otherwise `decoded` may be a little
+    different from what decoders have.
     """
 
     frames: Planes
@@ -78,6 +79,7 @@ class PictureTask:
     caution: float = CAUTION
     weights: Tensor | None = None
     rounds: int = 0
+    referenced: bool = True
 
 
 def encode_picture(
@@ -92,7 +94,9 @@ def encode_picture(
     frames = _extended(frames, transform.frames)
     field, choice = (still, None) if motion is None else (motion.fields, motion.choice)
     warped = None if motion is None else motion.warped
-    context = transform.context(task.references, field, choice, quality, mode, warped=warped)
+    context = transform.context(
+        task.references, field, choice, quality, mode, warped=warped, precise=task.referenced
+    )
     y, z = transform.analyse(frames, quality, context)
     if task.rounds:
         y, z = _refined(transform, task, y, z, field, choice)

@@ -25,7 +25,7 @@ from stpcodec.model.planes import Planes
 class BandWork(Protocol):
     def context(
         self, references: Sequence[Planes], field: Tensor, choice: Tensor | None, warped: tuple[Tensor, Tensor] | None,
-        share: Tensor | None, band: Band, *, network: bool,
+        share: Tensor | None, band: Band, *, network: bool, precise: bool = True,
     ) -> Context:  # fmt: skip
         """See LearnedTransform.context. share ``[H/8, W/8]``: of the network, None where it counts everywhere; network:
         whether it counts anywhere."""
@@ -59,7 +59,7 @@ class TorchWork:
 
     def context(
         self, references: Sequence[Planes], field: Tensor, choice: Tensor | None, warped: tuple[Tensor, Tensor] | None,
-        share: Tensor | None, band: Band, *, network: bool,
+        share: Tensor | None, band: Band, *, network: bool, precise: bool = True,
     ) -> Context:  # fmt: skip
         lines, packed_lines = band.computed(16), band.computed(2)
         reference: Tensor | None = None
@@ -107,17 +107,17 @@ class TorchWork:
 
 
 class CompiledWork:
-    """On the CPU, in float32 but for the analysis, one frame at a time. Its contexts hold features position by
-    position, within `CompiledNetwork.features_margin`, and `network` of the band's own rows. analysis_dtype: see there.
+    """On the CPU, one frame at a time. Its contexts hold features position by position, within
+    `CompiledNetwork.features_margin`, and `network` of the band's own rows. coarse: see there.
     """
 
-    def __init__(self, network: ChunkNetwork, analysis_dtype: torch.dtype = torch.float32) -> None:
-        self._network = CompiledNetwork(network, analysis_dtype)
-        self._hyper = CompiledHyper(network, analysis_dtype)
+    def __init__(self, network: ChunkNetwork, coarse: torch.dtype = torch.float32) -> None:
+        self._network = CompiledNetwork(network, coarse)
+        self._hyper = CompiledHyper(network, coarse)
 
     def context(
         self, references: Sequence[Planes], field: Tensor, choice: Tensor | None, warped: tuple[Tensor, Tensor] | None,
-        share: Tensor | None, band: Band, *, network: bool,
+        share: Tensor | None, band: Band, *, network: bool, precise: bool = True,
     ) -> Context:  # fmt: skip
         lines = band.computed(16)
         reference: Tensor | None = None
@@ -135,7 +135,9 @@ class CompiledWork:
         size = (prediction.shape[2], prediction.shape[3])
         beside, apart = (None if x is None else _positions(x) for x in (reference, difference))
         with torch.autocast("cpu", enabled=False):
-            features = self._network.context(_positions(prediction), beside, apart, size, band.margin(2))
+            features = self._network.context(
+                _positions(prediction), beside, apart, size, band.margin(2), precise=precise
+            )
         return Context(prediction, features, None if share is None else share[band.own(2)])
 
     def analyse(self, frame: Planes, quality: int, context: Context | None, band: Band) -> Tensor:

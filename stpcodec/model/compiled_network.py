@@ -3,7 +3,8 @@
 The same functions as network.ChunkNetwork, whose weights they take: activations lie position by position ``[h·w, C]``,
 biases behind residual blocks are added once a stage, and 2×2 positions are joined and parted in an order that moves
 whole lines of channels. Rows of a band's halo are computed as far as something inside depends on them. All in float32;
-the analysis' network may be in another type (precision.py), between a packed frame and latents in float32.
+what only chooses integers may be in another type (precision.py), between frames and latents in float32: the analysis'
+network, and the other ones of pictures that nothing is predicted from.
 """
 
 from __future__ import annotations
@@ -30,61 +31,45 @@ class CompiledNetwork:
     """One band at a time. size: (h, w) at 1/8 resolution with the margin, all even; packed frames are ``[h·w, 96]``,
     latents ``[h/2·w/2, latents]``. What comes back is without the margin, but for features.
 
-    analysis_dtype: of the analysis' network.
+    coarse: the type of what only chooses integers.
     """
 
-    def __init__(self, network: ChunkNetwork, analysis_dtype: torch.dtype = torch.float32) -> None:
-        kind = self._analysis_dtype = analysis_dtype
+    def __init__(self, network: ChunkNetwork, coarse: torch.dtype = torch.float32) -> None:
+        kind = self._coarse = coarse
         self._inter, self._width, self._wide = network.inter, network.config.width, network.config.wide
         self._linear = joined(matrix_of(network.linear.forward_matrix), LUMA_AND_CHROMA)
         self._inverse = joined(matrix_of(network.linear.inverse_matrix).T, LUMA_AND_CHROMA).T.contiguous()
-        if network.inter:
-            weight, bias = matrix_of(network.context_enter), bias_of(network.context_enter)
-            own, beside = weight[:LUMA_AND_CHROMA].contiguous(), weight[LUMA_AND_CHROMA:].contiguous()
-            self._context = own, beside, bias - GREY * weight.sum(0)
-            self._context_both = own + beside
-            self._context_between = matrix_of(network.context_between)
-            self._context_blocks = _Blocks(network.context_blocks)
+        self._contexts = {dtype: _ContextNetwork(network, dtype) for dtype in (torch.float32, kind) if network.inter}
         self._analysis_enter = matrix_of(network.analysis_enter).to(kind), bias_of(network.analysis_enter).to(kind)
         self._analysis_blocks = _Blocks(network.analysis_blocks, kind)
         down = network.analysis_down
         self._analysis_down = joined(matrix_of(down), self._width).to(kind), bias_of(down).to(kind)
         self._analysis_wide = _Blocks(network.analysis_wide, kind)
         self._analysis_leave = matrix_of(network.analysis_leave).to(kind), bias_of(network.analysis_leave).to(kind)
-        self._synthesis_enter = matrix_of(network.synthesis_enter), bias_of(network.synthesis_enter)
-        self._synthesis_wide = _Blocks(network.synthesis_wide)
-        up = network.synthesis_up
-        self._synthesis_up = (
-            joined(matrix_of(up).T, self._width).T.contiguous(), joined(bias_of(up)[:, None], self._width)[:, 0],
-        )  # fmt: skip
-        self._synthesis_blocks = _Blocks(network.synthesis_blocks)
-        self._synthesis_leave = matrix_of(network.synthesis_leave), bias_of(network.synthesis_leave)
+        self._syntheses = {dtype: _SynthesisNetwork(network, dtype) for dtype in (torch.float32, kind)}
         tables = ("analysis_quality", "synthesis_quality", "log_gain", "log_inverse_gain")
         self._tables: dict[str, QualityTable] = {name: getattr(network, name) for name in tables}
         self._of_quality = lru_cache(maxsize=400)(self._vector)
 
     def context(
-        self, prediction: Tensor, reference: Tensor | None, difference: Tensor | None, size: Size, margin: Margin
-    ) -> Tensor:
-        """Features ``[·, width]``, within `features_margin(margin)`; see ChunkNetwork.context."""
-        own, beside, bias = self._context
-        if reference is None:
-            x = torch.addmm(bias, prediction, self._context_both)
-        else:
-            x = torch.addmm(bias, prediction, own).addmm_(reference, beside)
-        if difference is not None:
-            x.addmm_(difference, self._context_between)
-        return self._context_blocks(x, size, margin)[0]
+        self, prediction: Tensor, reference: Tensor | None, difference: Tensor | None, size: Size, margin: Margin, *,
+        precise: bool = True,
+    ) -> Tensor:  # fmt: skip
+        """Features ``[·, width]``, within `features_margin(margin)`; see ChunkNetwork.context. precise: in float32, and
+        then so is the synthesis from them."""
+        return self._contexts[torch.float32 if precise else self._coarse](
+            prediction, reference, difference, size, margin
+        )
 
     def features_margin(self, margin: Margin) -> Margin:
-        return self._context_blocks.left(margin) if self._inter else margin
+        return self._contexts[torch.float32].blocks.left(margin) if self._inter else margin
 
     def analyse(self, residual: Tensor, quality: int, features: Tensor | None, size: Size, margin: Margin) -> Tensor:
         """Real latents in steps; residual: the packed frame less its prediction (GREY where there is none)."""
         known = margin if features is None else self.features_margin(margin)
         weight, bias = self._analysis_enter
         seen, seen_size = _cut(residual, size, margin, known)
-        x = torch.addmm(bias, seen.to(self._analysis_dtype), weight)
+        x = torch.addmm(bias, seen.to(self._coarse), weight)
         if features is not None:
             x += features
         x *= self._of_quality("analysis_quality", quality)
@@ -103,8 +88,9 @@ class CompiledNetwork:
         self, y: Tensor, quality: int, prediction: Tensor | None, features: Tensor | None, share: Tensor | None,
         size: Size, margin: Margin,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-        """Packed frames, not clamped, see ChunkNetwork.syntheses. prediction None: an intra frame, else features None:
-        the linear path alone; share ``[·, 1]``: of the network where it does not count everywhere, without margin."""
+        """Packed frames in float32, not clamped, see ChunkNetwork.syntheses. prediction None: an intra frame, else
+        features None: the linear path alone; the network's type is that of the features. share ``[·, 1]``: of the
+        network where it does not count everywhere, without margin."""
         y = y * self._of_quality("log_inverse_gain", quality)
         own, own_size = _cut(y, _halved(size), _halved(margin), NONE)
         plain = _part(_of_latents(own, self._inverse, None), (2 * own_size[0], 2 * own_size[1]))
@@ -114,9 +100,11 @@ class CompiledNetwork:
             plain += _cut(prediction, size, margin, NONE)[0]
             if features is None:
                 return plain, None
-        weight, bias = self._synthesis_enter
-        x, wide_size, left = self._synthesis_wide(_of_latents(y, weight, bias), _halved(size), _halved(margin))
-        weight, bias = self._synthesis_up
+        network = self._syntheses[torch.float32 if features is None else features.dtype]
+        weight, bias = network.enter
+        entered = _of_latents(y, weight, bias).to(network.dtype)
+        x, wide_size, left = network.wide(entered, _halved(size), _halved(margin))
+        weight, bias = network.up
         x, left, size = torch.addmm(bias, x, weight), (2 * left[0], 2 * left[1]), (2 * wide_size[0], 2 * wide_size[1])
         x = _part(x, size)
         if features is not None:
@@ -127,9 +115,10 @@ class CompiledNetwork:
             x += _cut(features, (rows, size[1]), known, both)[0]
             left = both
         x *= self._of_quality("synthesis_quality", quality)
-        x, size, left = self._synthesis_blocks(x, size, left)
-        weight, bias = self._synthesis_leave
-        full = (plain + bias).addmm_(_cut(x, size, left, NONE)[0], weight)
+        x, size, left = network.blocks(x, size, left)
+        weight, bias = network.leave
+        x = _cut(x, size, left, NONE)[0]
+        full = (plain + bias).addmm_(x, weight) if x.dtype == plain.dtype else plain + torch.addmm(bias, x, weight)
         # Chosen, not multiplied in: to the last bit what an encoder has put together from both.
         return plain, full if share is None else torch.where(share > 0, full, plain)
 
@@ -137,6 +126,43 @@ class CompiledNetwork:
         """``[channels]`` of a table; gains not as logarithms."""
         found = self._tables[name](torch.tensor([quality]))[0, :, 0, 0]
         return torch.exp(found) if name.startswith("log") else found
+
+
+class _ContextNetwork:
+    def __init__(self, network: ChunkNetwork, dtype: torch.dtype) -> None:
+        weight, bias = matrix_of(network.context_enter), bias_of(network.context_enter)
+        own, beside = weight[:LUMA_AND_CHROMA].contiguous(), weight[LUMA_AND_CHROMA:].contiguous()
+        between = matrix_of(network.context_between)
+        parts = own, beside, own + beside, between, bias - GREY * weight.sum(0)
+        self._own, self._beside, self._both, self._between, self._bias = (part.to(dtype) for part in parts)
+        self._dtype = dtype
+        self.blocks = _Blocks(network.context_blocks, dtype)
+
+    def __call__(
+        self, prediction: Tensor, reference: Tensor | None, difference: Tensor | None, size: Size, margin: Margin
+    ) -> Tensor:
+        prediction = prediction.to(self._dtype)
+        if reference is None:
+            x = torch.addmm(self._bias, prediction, self._both)
+        else:
+            x = torch.addmm(self._bias, prediction, self._own).addmm_(reference.to(self._dtype), self._beside)
+        if difference is not None:
+            x.addmm_(difference.to(self._dtype), self._between)
+        return self.blocks(x, size, margin)[0]
+
+
+class _SynthesisNetwork:
+    """Its weights; enter in float32, as latents are."""
+
+    def __init__(self, network: ChunkNetwork, dtype: torch.dtype) -> None:
+        width, up = network.config.width, network.synthesis_up
+        self.dtype = dtype
+        self.enter = matrix_of(network.synthesis_enter), bias_of(network.synthesis_enter)
+        self.wide = _Blocks(network.synthesis_wide, dtype)
+        weight, bias = joined(matrix_of(up).T, width).T.contiguous(), joined(bias_of(up)[:, None], width)[:, 0]
+        self.up = weight.to(dtype), bias.to(dtype)
+        self.blocks = _Blocks(network.synthesis_blocks, dtype)
+        self.leave = matrix_of(network.synthesis_leave).to(dtype), bias_of(network.synthesis_leave).to(dtype)
 
 
 class _Blocks:

@@ -115,7 +115,7 @@ class DctTransform:
 
     def context(
         self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int, *,
-        warped: tuple[Tensor, Tensor] | None = None, regions: Tensor | None = None,
+        warped: tuple[Tensor, Tensor] | None = None, regions: Tensor | None = None, precise: bool = True,
     ) -> Planes | None:  # fmt: skip
         return references[0] if mode and references else None
 

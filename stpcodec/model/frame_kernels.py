@@ -56,7 +56,7 @@ def warp_packed(y, u, v, field, first, out):  # type: ignore[no-untyped-def]
                 _warped(v, chroma_top, chroma_left, halved, CHROMA, out, line, column, V_FIRST)
 
 
-@kernel
+@inlined
 def _cell_flow(field, row, column, flow):  # type: ignore[no-untyped-def]
     """Vectors of a cell in samples (warp.dense_flow); whether they are all the same."""
     uniform, torn = True, False
@@ -112,7 +112,7 @@ def _line_sum(plane, row, at, w0, w1, w2, w3):  # type: ignore[no-untyped-def]
 
 # Rows are indexed, never taken out, and work space comes from the caller: every array that is made, a view too, is
 # counted, and for a block of 4×4 that takes longer than its samples.
-@kernel
+@inlined
 def _shifted(plane, top, left, flow, size, lines, out, line, column, first):  # type: ignore[no-untyped-def]
     """A block moved by one vector, into out[line, column] from value `first` on: rows first, then columns."""
     height, width = plane.shape
@@ -157,7 +157,7 @@ def _clipped_sum(plane, row, start, w0, w1, w2, w3):  # type: ignore[no-untyped-
     return (w0 * a + w1 * b) + (w2 * c + w3 * d)
 
 
-@kernel
+@inlined
 def _warped(plane, top, left, flow, size, out, line, column, first):  # type: ignore[no-untyped-def]
     """A block of which every sample has a vector of its own, flow ``[2, size, size]``."""
     height, width = plane.shape

@@ -80,7 +80,7 @@ class LearnedTransform:
 
     def context(
         self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int, *,
-        warped: tuple[Tensor, Tensor] | None = None, regions: Tensor | None = None,
+        warped: tuple[Tensor, Tensor] | None = None, regions: Tensor | None = None, precise: bool = True,
     ) -> Contexts | None:  # fmt: skip
         if not references or field is None:
             return None
@@ -92,7 +92,9 @@ class LearnedTransform:
 
         def of_band(band: Band) -> Context:
             network = everywhere and (share is None or bool(share[band.computed(2)].any()))
-            return self._work.context(references, points, choice, warped, share, band, network=network)
+            return self._work.context(
+                references, points, choice, warped, share, band, network=network, precise=precise
+            )
 
         bands = self._bands(height // 16)
         return tuple(zip(bands, side_by_side([partial(of_band, band) for band in bands]), strict=True))

@@ -32,7 +32,7 @@ from stpcodec.model.motion_tree import (
     tree_of,
     vectors_of,
 )
-from stpcodec.model.motion_windows import inlined, kernel
+from stpcodec.model.motion_windows import exact, inlined, kernel
 from stpcodec.model.rates import LUMA_WEIGHT
 from stpcodec.model.side_by_side import side_by_side
 
@@ -176,7 +176,7 @@ def _cells_around(level, at, length):  # type: ignore[no-untyped-def]
     return max((at - 1) << level, 0), min((at + 1) << level, length)
 
 
-@kernel
+@exact
 def _first_tries(nodes, layout, aims, level, row, column, tries):  # type: ignore[no-untyped-def]
     """No residual, the other parent, what the search wanted, the neighbours: how many there are."""
     start, rows, columns = layout[level, 0], layout[level, 1], layout[level, 2]
@@ -196,7 +196,7 @@ def _first_tries(nodes, layout, aims, level, row, column, tries):  # type: ignor
     return count
 
 
-@kernel
+@exact
 def _steps(tries, best_y, best_x, step):  # type: ignore[no-untyped-def]
     if step == 0:
         return 0
@@ -211,7 +211,7 @@ def _beside(y, x, side, step):  # type: ignore[no-untyped-def]
     return int32(y + down * step), int32(x + across * step)
 
 
-@kernel
+@exact
 def _known(tries, attempt, best_y, best_x, start_y, start_x):  # type: ignore[no-untyped-def]
     """Whether a try was made already, or is more than a file can say."""
     y, x = tries[attempt, 0], tries[attempt, 1]
@@ -222,7 +222,7 @@ def _known(tries, attempt, best_y, best_x, start_y, start_x):  # type: ignore[no
     return known
 
 
-@kernel
+@inlined
 def _bits_of(area, space, field, corners, cells, worth, most, costs):  # type: ignore[no-untyped-def]
     """What coding the cells of an area takes, each also into `costs`; given up once it seems to be `most` or more.
 

@@ -123,7 +123,7 @@ def _rounded(value):  # type: ignore[no-untyped-def]
     return min(max(np.rint(value), -float32(MAX_VECTOR)), float32(MAX_VECTOR))
 
 
-@kernel
+@inlined
 def _error(target, tensor, y, x, vector_y, vector_x, stride, thin, lagrangian):  # type: ignore[no-untyped-def]
     """Quadratic error of all points that would follow the vector of the one at (y, x) of the finest grid, each at most
     a residual's cost; all but the point itself, which nothing below can correct.

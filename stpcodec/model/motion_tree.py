@@ -21,7 +21,7 @@ from stpcodec.latents.motion_field import MAX_VECTOR, Hierarchy, context_of, mag
 from stpcodec.latents.motion_kernels import activity_class, midway, own_activity, spread_activity, upsample_pair
 from stpcodec.latents.motion_points import activity
 from stpcodec.model.motion_quantise import residual_bits
-from stpcodec.model.motion_windows import inlined, kernel
+from stpcodec.model.motion_windows import exact, inlined
 
 PARTS = 6
 FORBIDDEN = 1e9
@@ -115,7 +115,7 @@ def point_bits(nodes, at, contexts, other_y, other_x, cost_bits):  # type: ignor
     return residual_bits(residual_y, residual_x, other_y, other_x, context, cost_bits)
 
 
-@kernel
+@inlined
 def bits_at(nodes, layout, contexts, level, y, x, cost_bits):  # type: ignore[no-untyped-def]
     """`point_bits` at (y, x) of a level."""
     other_y, other_x = int32(0), int32(0)
@@ -128,7 +128,7 @@ def bits_at(nodes, layout, contexts, level, y, x, cost_bits):  # type: ignore[no
     return point_bits(nodes, at, contexts, other_y, other_x, cost_bits)
 
 
-@kernel
+@inlined
 def settle(nodes, layout, contexts, base, field, level, row, column, cost_bits):  # type: ignore[no-untyped-def]
     """After residual and vector at (row, column) of `level` have changed: everything that depends on them, and the
     finest vectors with the predicted field (base) into `field`. Returns the bits of all points it has looked at, or
@@ -185,13 +185,13 @@ def _note_activity(nodes, at):  # type: ignore[no-untyped-def]
     nodes[at, uintp(ACTIVITY)] = own_activity(y, x, nodes[at, uintp(INHERITED)])
 
 
-@kernel
+@exact
 def keep(nodes, layout, field, level, row, column, store):  # type: ignore[no-untyped-def]
     """What `settle` may change of nodes and field, into `store` (stored_values)."""
     _exchange(nodes, layout, field, level, row, column, store, False)
 
 
-@kernel
+@exact
 def put_back(nodes, layout, field, level, row, column, store):  # type: ignore[no-untyped-def]
     """The inverse of `keep`."""
     _exchange(nodes, layout, field, level, row, column, store, True)

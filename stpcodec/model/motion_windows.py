@@ -25,6 +25,8 @@ ROUGHEST = 16
 
 kernel = compiled(fastmath=True)
 inlined = compiled(fastmath=True, inline="always")
+exact = compiled()
+"""Of integers alone."""
 
 
 @kernel
@@ -153,7 +155,7 @@ def median(field):  # type: ignore[no-untyped-def]
     return out
 
 
-@kernel
+@inlined
 def _error(own, other, width, other_width, reach, y, x, dy, dx, window):  # type: ignore[no-untyped-def]
     """Of the window whose upper left sample is (y, x); planes flattened: to do that here would take as long as the
     sum, for the references that have to be counted."""
@@ -169,7 +171,7 @@ def _error(own, other, width, other_width, reach, y, x, dy, dx, window):  # type
     return total * float32(ROW_STEP / COARSE_WINDOW**2)
 
 
-@kernel
+@inlined
 def _four_rows(frame, reference, width, other_width, at, there, size):  # type: ignore[no-untyped-def]
     """Written out for the compiler, which sums columns side by side then, in a tenth of the time of two loops."""
     # Unsigned: a signed index would be looked at for counting from the end.

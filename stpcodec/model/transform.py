@@ -83,12 +83,13 @@ class Transform(Protocol):
 
     def context(
         self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int, *,
-        warped: tuple[Tensor, Tensor] | None = None, regions: Tensor | None = None,
+        warped: tuple[Tensor, Tensor] | None = None, regions: Tensor | None = None, precise: bool = True,
     ) -> Any:  # fmt: skip
         """What both sides know; field ``[references, 2, rows, columns]`` in quarter samples, choice ``[h, w]``.
 
         warped: two references as the field moves them (chunk_io.warped_pair), if the caller has them already. regions:
-        of a picture in `mixed_mode` (latents/regions.py).
+        of a picture in `mixed_mode` (latents/regions.py). precise: False where what is synthesised only helps to
+        choose: it may be faster then, and a little different from what decoders have.
         """
         ...
 

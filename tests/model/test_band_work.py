@@ -90,3 +90,29 @@ def test_an_analysis_in_bfloat16_chooses_nearly_the_same_latents() -> None:
     assert other.dtype == torch.float32
     assert 0 < float((one - other).abs().max()) < 0.01 * float(one.abs().max())
     assert float((one.round() != other.round()).float().mean()) < 0.03
+
+
+def test_a_synthesis_that_only_helps_to_choose_is_nearly_the_same() -> None:
+    part = load_model("stp-s", device=CPU).inter
+    assert isinstance(part, LearnedTransform)
+    work = CompiledWork(part.network, torch.bfloat16)
+    past, future = planes(HEIGHT, WIDTH, 1), planes(HEIGHT, WIDTH, 2)
+    field = torch.zeros(2, 2, HEIGHT // 8 + 1, WIDTH // 8 + 1).int()
+    choice = torch.zeros(HEIGHT // 16, WIDTH // 16).int()
+    y = torch.randint(-2, 3, (1, part.latents, HEIGHT // 16, WIDTH // 16)).float()
+    found, kinds = [], []
+    with torch.inference_mode():
+        for precise in (True, False):
+            context = work.context(
+                (past, future), field, choice, None, None, BANDS[0], network=True, precise=precise
+            )  # fmt: skip
+            assert context.features is not None
+            kinds.append(context.features.dtype)
+            frames = [empty_frame(HEIGHT, WIDTH, CPU) for _ in range(2)]
+            work.syntheses(y, 50, context, BANDS[0], frames)
+            found.append(frames)
+    assert kinds == [torch.float32, torch.bfloat16]
+    (precise_full, precise_plain), (full, plain) = found
+    assert torch.equal(precise_plain.y, plain.y)  # the linear path is in float32 either way
+    assert 0 < float((precise_full.y - full.y).abs().max()) < 0.02
+    assert float((precise_full.y - full.y).abs().mean()) < 0.001
