@@ -313,7 +313,8 @@ class ChunkEncoding:
         predicted, across = predicted_past(picture, _fields(around))
         past, future = task.references
         return between_motion(
-            task.frames, past, future, picture, tables, lagrangian, predicted=predicted, across=across, caution=caution
+            task.frames, past, future, picture, tables, lagrangian, predicted=predicted, across=across, caution=caution,
+            referenced=task.referenced,
         )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ REFINEMENTS = 2
 def search(
     frame: Tensor, reference: Tensor, *, cost_bits: Tensor, lagrangian: float, caution: float = 1.0,
     predicted: Tensor | None = None, like: Tensor | None = None, hints: Sequence[Tensor] = (), thorough: bool = True,
-    beside: Tensor | None = None, last_caution: float | None = None,
+    beside: Tensor | None = None, last_caution: float | None = None, referenced: bool = True,
 ) -> list[Tensor]:  # fmt: skip
     """Motion of one frame against one reference.
 
@@ -41,8 +41,8 @@ def search(
     bits of motion count of those. predicted: the field that residuals are added to; like: what the coder's contexts
     look at (latents/motion_field.py); hints: fields to start from beside it, all int32 ``[2, rows, columns]`` in
     quarter samples. thorough: also match everywhere within reach, not only near the hints. beside ``[H, W]``: what else
-    predicts the frame; the polish looks at the error of the mean of both, and last_caution is its caution. All may lie
-    on any device.
+    predicts the frame; the polish looks at the error of the mean of both, and last_caution is its caution. referenced:
+    whether other pictures are predicted from this one. All may lie on any device.
     Returns residuals per level, finest first, int32 ``[1, 2, h, w]`` on the CPU.
     """
     frame, reference = (plane.float().cpu().contiguous() for plane in (frame, reference))
@@ -65,10 +65,10 @@ def search(
     levels = coder.quantise(wanted, torch.from_numpy(tensor), looks_at)
     seen = frame, reference, levels, predicted, wanted, looks_at, coder.cost_bits
     if beside is None:
-        levels = polish(*seen, lagrangian, caution)
+        levels = polish(*seen, lagrangian, caution, referenced)
     else:
         # The mean's error is half of what the field has left of twice the frame less the other prediction.
-        levels = polish(2 * frame - beside.float().cpu(), *seen[1:], 4 * lagrangian, last_caution or caution)
+        levels = polish(2 * frame - beside.float().cpu(), *seen[1:], 4 * lagrangian, last_caution or caution, referenced)
     if not thorough:
         return levels
     return _zero_unless_better(levels, predicted, frame, reference, weighed)

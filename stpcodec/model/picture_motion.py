@@ -70,14 +70,14 @@ def anchor_motion(
 
 def between_motion(
     frame: Planes, past: Planes, future: Planes, picture: Picture, tables: MotionTables, lagrangian: float, *,
-    predicted: Tensor, across: Tensor, caution: float = MOTION_CAUTION,
+    predicted: Tensor, across: Tensor, caution: float = MOTION_CAUTION, referenced: bool = True,
 ) -> PictureMotion:  # fmt: skip
-    """Of a picture between two references. lagrangian, caution: see motion_search.search; predicted, across: see
+    """Of a picture between two references. lagrangian, caution, referenced: see motion_search.search; predicted, across: see
     `latents.gop.predicted_past`."""
     weighed = BETWEEN_CAUTION * caution
     first = search(
         frame.y[0], past.y[0], cost_bits=tables.bits(PAST), lagrangian=lagrangian, caution=weighed,
-        predicted=predicted, like=across, thorough=False,
+        predicted=predicted, like=across, thorough=False, referenced=referenced,
     )  # fmt: skip
     first_field = predicted + reconstruct(first)[0]
     onward = predicted_future(picture, first_field)
@@ -86,6 +86,7 @@ def between_motion(
         frame.y[0], future.y[0], cost_bits=tables.bits(FUTURE), lagrangian=lagrangian, caution=weighed,
         predicted=onward, like=first_field - predicted, thorough=False,
         beside=unpack_frames(first_warped, 1).y[0], last_caution=caution,
+        referenced=referenced,
     )  # fmt: skip
     fields = torch.stack((first_field, onward + reconstruct(second)[0]))
     warped = first_warped, _warped(future, fields[1])

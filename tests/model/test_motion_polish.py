@@ -158,3 +158,18 @@ def test_vectors_stay_within_what_a_file_can_say() -> None:
     aims = torch.full((2, hierarchy.rows, hierarchy.columns), 9.0)
     found = polish(frame, reference, zero_levels(hierarchy, 1), predicted, aims, None, BITS.numpy(), 1e-9, CAUTION)
     assert int((predicted + reconstruct(found)[0]).abs().max()) <= 2047
+
+
+def test_pictures_that_others_are_predicted_from_are_searched_longer() -> None:
+    costs = []
+    for referenced in (False, True):
+        total = 0.0
+        for seed in (0, 20, 40, 60):
+            frame, reference = apart(seed)
+            still = torch.zeros(2, *Hierarchy.of(HEIGHT, WIDTH).shape(0), dtype=torch.int32)
+            levels = search(
+                frame, reference, cost_bits=BITS, lagrangian=LAGRANGIAN, caution=CAUTION, referenced=referenced
+            )
+            total += cost(frame, reference, levels, still, None)
+        costs.append(total)
+    assert costs[1] < 0.99 * costs[0]

@@ -149,7 +149,7 @@ def test_occlusion_survives_the_search() -> None:
     assert not motion.absent
     pair = warped_pair(clip[:1], clip[2:], motion.fields[None])
     together = error(blend(pair, motion.choice[None])[0], clip[1:2])
-    assert together < 0.6 * min(error(part, clip[1:2]) for part in pair)
+    assert together < 0.65 * min(error(part, clip[1:2]) for part in pair)
     both = torch.full_like(motion.choice, BOTH)[None]
     assert together < error(blend(pair, both)[0], clip[1:2])
 
