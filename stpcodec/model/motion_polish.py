@@ -62,8 +62,8 @@ def polish(
     frame, reference ``[H, W]``: luma, float32. levels, finest first, and base, the predicted field: as
     `motion_search.search` returns and takes them; wanted ``[2, rows, columns]``, float: the vectors that the search
     would like, in quarter samples and less the base; like: levels of the like field (motion_field.like_levels);
-    cost_bits, lagrangian, caution, referenced: as search has them. All on the CPU. The result does not depend on how many threads
-    there are.
+    cost_bits, lagrangian, caution, referenced: as search has them. All on the CPU. The result does not depend on how
+    many threads there are.
     """
     height, width = frame.shape
     hierarchy = Hierarchy.of(height, width)

@@ -68,7 +68,8 @@ def search(
         levels = polish(*seen, lagrangian, caution, referenced)
     else:
         # The mean's error is half of what the field has left of twice the frame less the other prediction.
-        levels = polish(2 * frame - beside.float().cpu(), *seen[1:], 4 * lagrangian, last_caution or caution, referenced)
+        twice = 2 * frame - beside.float().cpu()
+        levels = polish(twice, *seen[1:], 4 * lagrangian, last_caution or caution, referenced)
     if not thorough:
         return levels
     return _zero_unless_better(levels, predicted, frame, reference, weighed)

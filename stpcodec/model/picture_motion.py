@@ -72,8 +72,8 @@ def between_motion(
     frame: Planes, past: Planes, future: Planes, picture: Picture, tables: MotionTables, lagrangian: float, *,
     predicted: Tensor, across: Tensor, caution: float = MOTION_CAUTION, referenced: bool = True,
 ) -> PictureMotion:  # fmt: skip
-    """Of a picture between two references. lagrangian, caution, referenced: see motion_search.search; predicted, across: see
-    `latents.gop.predicted_past`."""
+    """Of a picture between two references. lagrangian, caution, referenced: see motion_search.search; predicted,
+    across: see `latents.gop.predicted_past`."""
     weighed = BETWEEN_CAUTION * caution
     first = search(
         frame.y[0], past.y[0], cost_bits=tables.bits(PAST), lagrangian=lagrangian, caution=weighed,
