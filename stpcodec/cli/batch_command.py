@@ -68,7 +68,7 @@ def batch(
         typer.Option("--workers", min=1, metavar="N", help="Of a Ray cluster of its own; by default one a core."),
     ] = None,
     quality: Quality = 50,
-    effort: Effort = 0,
+    effort: Effort = 1,
     target_psnr: TargetPsnr = None,
     target_ssim: TargetSsim = None,
     target_vmaf: TargetVmaf = None,

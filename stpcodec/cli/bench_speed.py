@@ -31,6 +31,7 @@ def bench_speed(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video.", show_default=False)],
     models: Annotated[str, typer.Option("--models", metavar="NAMES|FILES", help="Our models.")] = "stp-s",
     quality: Annotated[int, typer.Option("--quality", min=1, max=100, help="Of our models.")] = 50,
+    effort: Annotated[int, typer.Option("--effort", min=0, max=9, help="Of our encoder.")] = 1,
     anchors: Annotated[
         str, typer.Option("--anchors", metavar="NAMES", help="Of x264, x265, svtav1, at a middle rate; '' for none.")
     ] = "x264,x265,svtav1",
@@ -65,7 +66,7 @@ def bench_speed(
 
     find_clips([str(clip)])
     count = threads or cores()
-    ours = [Ours(name, quality, device, count) for name in names_in(models)]
+    ours = [Ours(name, quality, device, count, effort) for name in names_in(models)]
     others = []
     for anchor in map(find_anchor, names_in(anchors)):
         if anchor.encoder == VVENC:

@@ -30,7 +30,7 @@ class Coding:
 
     session: Session
     quality: float = 50
-    effort: int = 0
+    effort: int = 1
     aim: Aim | None = None
     max_bitrate: float | None = None
     model: str | None = None

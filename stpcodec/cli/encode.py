@@ -76,7 +76,7 @@ def encode(
         ),
     ],
     quality: Quality = 50,
-    effort: Effort = 0,
+    effort: Effort = 1,
     target_psnr: TargetPsnr = None,
     target_ssim: TargetSsim = None,
     target_vmaf: TargetVmaf = None,

@@ -124,7 +124,8 @@ Effort = Annotated[
     int,
     typer.Option(
         "--effort", min=0, max=9, metavar="0-9",
-        help="Code each segment again by other choices and keep the best; 9 is 20 to 30 times slower.",
+        help="0 is quickest; from 2 on each segment is coded again by other choices and the best is kept: 9 is 15 to "
+        "30 times slower.",
     ),
 ]
 ModelName = Annotated[

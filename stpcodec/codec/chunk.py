@@ -301,20 +301,21 @@ class ChunkEncoding:
     def _motion(self, task: PictureTask, picture: Picture, history: History) -> PictureMotion:
         # λ is bits per pixel per squared 8-bit error; the search wants squared error (of 1.0) per bit.
         lagrangian = 1 / (float(lagrange_lambda(torch.tensor(task.quality))) * 255**2)
-        caution = self.codec.choices.motion_caution
+        caution, patience = self.codec.choices.motion_caution, self.codec.choices.patience
         tables = self.codec.model.motion_tables
         if picture.future is None:
             before = _last_field(history.anchor)
             hint = None if before is None else scaled(before, picture.position, history.frame_count)
             return anchor_motion(
-                task.frames, task.references[0], tables, lagrangian, before=before, hint=hint, caution=caution
-            )
+                task.frames, task.references[0], tables, lagrangian, before=before, hint=hint, caution=caution,
+                patience=patience,
+            )  # fmt: skip
         around = {position: self.coded[position].latents for position in picture.references if position}
         predicted, across = predicted_past(picture, _fields(around))
         past, future = task.references
         return between_motion(
             task.frames, past, future, picture, tables, lagrangian, predicted=predicted, across=across, caution=caution,
-            referenced=task.referenced,
+            patience=patience if task.referenced else max(0, patience - 1),
         )  # fmt: skip
 
 

@@ -1,7 +1,9 @@
 """A segment coded again and again, by other choices of the encoder, of which the best is kept: `--effort`.
 
-    effort 0     one pass by the choices that are best on average
-    effort 1..9  3 to 20 passes more: one of a higher quality, which says what a decibel costs here; from 6 on four
+    effort 0     one pass by the quickest choices
+    effort 1     the usual: by the choices that are best on average, with better latents of the frames that open a
+                 segment (model/refine.py) and a motion search of more patience
+    effort 2..9  3 to 20 passes more: one of a higher quality, which says what a decibel costs here; from 6 on four
                  that find the lengths of chunks (lengths.py); then one choice after the other, up its ladder or down
                  it as long as that pays; then with latents that are improved by what decoding makes of them
                  (model/refine.py)
@@ -25,9 +27,9 @@ from stpcodec.container import Segment
 from stpcodec.model.planes import Planes
 from stpcodec.video.frames import Frame
 
-PASSES = (0, 3, 4, 5, 6, 7, 9, 12, 16, 20)
+PASSES = (0, 0, 3, 4, 5, 6, 9, 12, 16, 20)
 """By effort: further passes at most."""
-ROUNDS = (0, 2, 2, 3, 3, 4, 4, 6, 8, 8)
+ROUNDS = (0, 0, 2, 3, 3, 4, 4, 6, 8, 8)
 """By effort: rounds of better latents."""
 LENGTHS_FROM, LENGTHS_PASSES = 6, 4
 """Lengths of chunks are found by coding from this effort on; it takes as long as so many passes."""

@@ -26,7 +26,7 @@ from stpcodec.codec.jobs import Video, planned
 from stpcodec.codec.models import LoadCodec, LoadedCodec, codec_of_file, load_codec
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
 from stpcodec.codec.prefetch import prefetched
-from stpcodec.codec.qualities import Qualities
+from stpcodec.codec.qualities import USUAL_EFFORT, Qualities
 from stpcodec.codec.reserve import with_reserve
 from stpcodec.codec.resume import Resumed, copy_segments, skip_done
 from stpcodec.codec.segment_jobs import segment_stream
@@ -76,7 +76,7 @@ def encode(
     target: str | Path,
     *,
     quality: float | Qualities = 50,
-    effort: int = 0,
+    effort: int = USUAL_EFFORT,
     model: str | None = None,
     model_dir: str | Path | None = None,
     device: str = "auto",
@@ -98,7 +98,7 @@ def encode(
     """Encode a video into a .stp file; `-` is standard input or output.
 
     quality: 1 to 100; 52.4 makes two of five pictures 53 and the others 52.
-    effort: 0 to 9; above 0 each segment is held in memory and coded several times (codec/effort.py).
+    effort: 0 to 9; above 1, the usual, each segment is held in memory and coded several times (codec/effort.py).
     model: a name or a weights file, None for the default. model_dir: a folder of models of your
     own to look into first (then $STPCODEC_MODELS and the user's). segment_frames: the longest segment, 1 to 256.
     tile: tile size in luma samples, 0 to tile only frames above 4096×2304.
@@ -121,7 +121,7 @@ def encode(
             new stands under the target's name, and what was there before still does.
     """
     qualities = quality if isinstance(quality, Qualities) else Qualities(quality)
-    if effort:
+    if effort != USUAL_EFFORT:
         qualities = replace(qualities, effort=effort)
     _check_options(source, target, segment_frames=segment_frames, verify=verify)
     if resume and STANDARD_STREAM in (str(source), str(target)):
@@ -216,11 +216,11 @@ def encode(
 
 def _video(info: VideoInfo, segment_frames: int, tile: int, effort: int, limit: Budget) -> Video:
     """With the tiles that keep the limit."""
-    height, width, size = info.height, info.width, frame_bytes(info)
-    tile = tile_within(limit, height, width, asked=tile, held_bytes=segment_frames * size if effort else 0)
+    height, width, size, held = info.height, info.width, frame_bytes(info), effort > USUAL_EFFORT
+    tile = tile_within(limit, height, width, asked=tile, held_bytes=segment_frames * size if held else 0)
     return Video(
-        info.frame_count_estimate, segment_frames, height, width, size, tile, ENCODING, holds_segments=effort > 0
-    )
+        info.frame_count_estimate, segment_frames, height, width, size, tile, ENCODING, holds_segments=held
+    )  # fmt: skip
 
 
 def _chunks_ahead(info: VideoInfo) -> int:

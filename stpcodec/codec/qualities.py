@@ -17,7 +17,7 @@ from stpcodec.codec.interest import Interest
 from stpcodec.errors import UsageError
 
 LOWEST, HIGHEST = 1, 100
-MOST_EFFORT = 9
+USUAL_EFFORT, MOST_EFFORT = 1, 9
 STEP = 0.05
 """Finer differences are not asked for by any search; twenty pictures show one of them."""
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -31,7 +31,7 @@ class Qualities:
     value: float
     most: Mapping[int, float] = field(default_factory=dict)
     interest: Interest | None = None
-    effort: int = 0
+    effort: int = USUAL_EFFORT
 
     def __post_init__(self) -> None:
         if not 0 <= self.effort <= MOST_EFFORT:
@@ -67,7 +67,7 @@ class Qualities:
         parts = [f"quality {tidy(self.value)}"] if self.value != self.of_file else []
         if self.most:
             parts.append(f"less in {len(self.most)} segments")
-        if self.effort:
+        if self.effort != USUAL_EFFORT:
             parts.append(f"effort {self.effort}")
         if self.interest is not None:
             parts.append(f"regions {zlib.crc32(repr(self.interest).encode()):08x}")

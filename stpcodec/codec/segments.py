@@ -14,14 +14,14 @@ import torch
 import xxhash
 from torch import Tensor
 
-from stpcodec.codec.choices import Choices
+from stpcodec.codec.choices import QUICK, Choices
 from stpcodec.codec.chunk import ChunkCodec, EncodedChunk, History
 from stpcodec.codec.effort import SearchedSegment, decibels
 from stpcodec.codec.lengths import coded_lengths
 from stpcodec.codec.parallel import Inline, picture_pool
 from stpcodec.codec.planning import Planner
 from stpcodec.codec.prefetch import prefetched
-from stpcodec.codec.qualities import Qualities
+from stpcodec.codec.qualities import USUAL_EFFORT, Qualities
 from stpcodec.codec.reserve import Builder, Reserve
 from stpcodec.codec.samples import to_planes, to_samples
 from stpcodec.codec.tiling import TiledCodec, TileLatents
@@ -75,8 +75,10 @@ class SegmentCodec:
 
     def _open(self, first_frame: int, pool: Executor | None) -> SegmentBuilder | SearchedSegment:
         coding = pool or Inline()
-        if self.qualities is None or not self.qualities.effort:
+        if self.qualities is None or self.qualities.effort == USUAL_EFFORT:
             return SegmentBuilder(self, first_frame, coding)
+        if self.qualities.effort < USUAL_EFFORT:
+            return SegmentBuilder(replace(self, codec=self.codec.choosing(QUICK)), first_frame, coding)
         if not self.codec.plans_chunks:
             raise UsageError(
                 f"effort {self.qualities.effort}: the encoder of model {self.header.model} has nothing to choose; "

@@ -48,6 +48,7 @@ class Ours:
     quality: int
     device: str
     threads: int
+    effort: int = 1
     suffix: str = ".stp"
     _load: LoadCodec | None = field(default=None, repr=False)
 
@@ -57,14 +58,14 @@ class Ours:
 
     @property
     def setting(self) -> str:
-        return f"quality {self.quality}"
+        return f"quality {self.quality}" + (f", effort {self.effort}" if self.effort != 1 else "")
 
     def encode(self, source: Path, coded: Path) -> None:
         from stpcodec.codec.encoder import encode
 
         encode(
-            source, coded, quality=self.quality, model=self.model, device=self.device, threads=self.threads, jobs=1,
-            overwrite=True, load=self._loader(), warn=_ignore,
+            source, coded, quality=self.quality, effort=self.effort, model=self.model, device=self.device,
+            threads=self.threads, jobs=1, overwrite=True, load=self._loader(), warn=_ignore,
         )  # fmt: skip
 
     def decode(self, coded: Path, target: Path | None) -> None:

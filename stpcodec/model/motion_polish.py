@@ -36,11 +36,14 @@ from stpcodec.model.motion_windows import exact, inlined, kernel
 from stpcodec.model.rates import LUMA_WEIGHT
 from stpcodec.model.side_by_side import side_by_side
 
-PASSES = ((3, 0), (2, 0), (1, 0), (0, 0), (3, 4), (2, 4), (1, 4), (0, 2), (2, 2), (1, 2), (0, 2))
-LAST_PASSES = ((3, 0), (2, 0), (1, 0), (0, 0), (2, 2), (1, 2), (0, 2))
-"""Levels, and the first of the small steps in quarter samples (0: none). Most of the gain is in points that can do
-without their residual, so those come first. A later pass looks only where something has changed since. LAST_PASSES: of
-pictures that nothing is predicted from."""
+PASSES: tuple[tuple[tuple[int, int], ...], ...] = (
+    ((2, 0), (1, 0), (0, 2)),
+    ((3, 0), (2, 0), (1, 0), (0, 0), (2, 2), (1, 2), (0, 2)),
+    ((3, 0), (2, 0), (1, 0), (0, 0), (3, 4), (2, 4), (1, 4), (0, 2), (2, 2), (1, 2), (0, 2)),
+)
+"""By patience: levels, and the first of the small steps in quarter samples (0: none). Most of the gain is in points
+that can do without their residual, so those come first. A later pass looks only where something has changed since."""
+MOST_PATIENCE = len(PASSES) - 1
 LEAST_BITS = 1.5
 """A cell, on average: where errors around a point are not worth more, it is left alone."""
 HOPE = 0.75
@@ -55,15 +58,15 @@ MOST_TRIES = 3 + SIDES
 
 def polish(
     frame: Tensor, reference: Tensor, levels: list[Tensor], base: Tensor, wanted: Tensor, like: list[Tensor] | None,
-    cost_bits: np.ndarray, lagrangian: float, caution: float, referenced: bool = True,
+    cost_bits: np.ndarray, lagrangian: float, caution: float, patience: int = MOST_PATIENCE,
 ) -> list[Tensor]:  # fmt: skip
     """Better residuals of a field.
 
     frame, reference ``[H, W]``: luma, float32. levels, finest first, and base, the predicted field: as
     `motion_search.search` returns and takes them; wanted ``[2, rows, columns]``, float: the vectors that the search
     would like, in quarter samples and less the base; like: levels of the like field (motion_field.like_levels);
-    cost_bits, lagrangian, caution, referenced: as search has them. All on the CPU. The result does not depend on how
-    many threads there are.
+    cost_bits, lagrangian, caution, patience: as search has them. All on the CPU. The result does not depend on how many
+    threads there are.
     """
     height, width = frame.shape
     hierarchy = Hierarchy.of(height, width)
@@ -76,7 +79,7 @@ def polish(
     side_by_side([partial(field_bits, *planes, field, worth, *part, cells) for part in halves(len(cells))])
     # The passes in which a cell last changed and a point was last looked at.
     changed, seen = np.zeros(cells.shape, np.int32), np.zeros(len(nodes), np.int32)
-    for number, (level, step) in enumerate(PASSES if referenced else LAST_PASSES, start=1):
+    for number, (level, step) in enumerate(PASSES[patience], start=1):
         if level >= len(layout):
             continue
         rows = int(layout[level, 1])

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from stpcodec.latents.motion_field import SPACING, UNITS_PER_SAMPLE, Hierarchy, like_levels, reconstruct
 from stpcodec.model.motion_match import match
-from stpcodec.model.motion_polish import polish
+from stpcodec.model.motion_polish import MOST_PATIENCE, polish
 from stpcodec.model.motion_quantise import FieldQuantiser
 from stpcodec.model.motion_steps import gauss_newton, squared_error
 
@@ -32,7 +32,7 @@ REFINEMENTS = 2
 def search(
     frame: Tensor, reference: Tensor, *, cost_bits: Tensor, lagrangian: float, caution: float = 1.0,
     predicted: Tensor | None = None, like: Tensor | None = None, hints: Sequence[Tensor] = (), thorough: bool = True,
-    beside: Tensor | None = None, last_caution: float | None = None, referenced: bool = True,
+    beside: Tensor | None = None, last_caution: float | None = None, patience: int = MOST_PATIENCE,
 ) -> list[Tensor]:  # fmt: skip
     """Motion of one frame against one reference.
 
@@ -41,8 +41,8 @@ def search(
     bits of motion count of those. predicted: the field that residuals are added to; like: what the coder's contexts
     look at (latents/motion_field.py); hints: fields to start from beside it, all int32 ``[2, rows, columns]`` in
     quarter samples. thorough: also match everywhere within reach, not only near the hints. beside ``[H, W]``: what else
-    predicts the frame; the polish looks at the error of the mean of both, and last_caution is its caution. referenced:
-    whether other pictures are predicted from this one. All may lie on any device.
+    predicts the frame; the polish looks at the error of the mean of both, and last_caution is its caution. patience:
+    of the polish, 0 to MOST_PATIENCE. All may lie on any device.
     Returns residuals per level, finest first, int32 ``[1, 2, h, w]`` on the CPU.
     """
     frame, reference = (plane.float().cpu().contiguous() for plane in (frame, reference))
@@ -65,11 +65,11 @@ def search(
     levels = coder.quantise(wanted, torch.from_numpy(tensor), looks_at)
     seen = frame, reference, levels, predicted, wanted, looks_at, coder.cost_bits
     if beside is None:
-        levels = polish(*seen, lagrangian, caution, referenced)
+        levels = polish(*seen, lagrangian, caution, patience)
     else:
         # The mean's error is half of what the field has left of twice the frame less the other prediction.
         twice = 2 * frame - beside.float().cpu()
-        levels = polish(twice, *seen[1:], 4 * lagrangian, last_caution or caution, referenced)
+        levels = polish(twice, *seen[1:], 4 * lagrangian, last_caution or caution, patience)
     if not thorough:
         return levels
     return _zero_unless_better(levels, predicted, frame, reference, weighed)

@@ -18,7 +18,7 @@ from stpcodec.latents.motion_field import (
     zero_levels,
 )
 from stpcodec.model import motion_search
-from stpcodec.model.motion_polish import LUMA_SHARE, SHARE, polish
+from stpcodec.model.motion_polish import LUMA_SHARE, MOST_PATIENCE, SHARE, polish
 from stpcodec.model.motion_search import search
 from stpcodec.model.motion_tables import initial_tables
 from stpcodec.model.side_by_side import helped_by
@@ -160,16 +160,15 @@ def test_vectors_stay_within_what_a_file_can_say() -> None:
     assert int((predicted + reconstruct(found)[0]).abs().max()) <= 2047
 
 
-def test_pictures_that_others_are_predicted_from_are_searched_longer() -> None:
+def test_patience_pays() -> None:
     costs = []
-    for referenced in (False, True):
+    for patience in range(MOST_PATIENCE + 1):
         total = 0.0
         for seed in (0, 20, 40, 60):
             frame, reference = apart(seed)
             still = torch.zeros(2, *Hierarchy.of(HEIGHT, WIDTH).shape(0), dtype=torch.int32)
-            levels = search(
-                frame, reference, cost_bits=BITS, lagrangian=LAGRANGIAN, caution=CAUTION, referenced=referenced
-            )
+            levels = search(frame, reference, cost_bits=BITS, lagrangian=LAGRANGIAN, caution=CAUTION, patience=patience)
             total += cost(frame, reference, levels, still, None)
         costs.append(total)
-    assert costs[1] < costs[0]
+    assert costs == sorted(costs, reverse=True)
+    assert len(set(costs)) == len(costs)
