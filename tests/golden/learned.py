@@ -31,7 +31,7 @@ CLIPS = (
     Clip("tiles", 3, 96, 144, quality=3, segment_frames=2, tile=128),
     Clip("sound", 20, 32, 64, quality=20, segment_frames=4, sound=True),
     Clip("best", 5, 32, 32, quality=100),
-    Clip("regions", 10, 64, 128, quality=25, segment_frames=8, pattern="half"),
+    Clip("regions", 10, 64, 128, quality=40, segment_frames=8, pattern="half"),
 )
 
 
