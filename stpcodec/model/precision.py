@@ -1,5 +1,5 @@
-"""What the encoder's analysis, and its second thoughts (refine.py), are computed in on the CPU: bfloat16 where the
-processor multiplies it, float32 elsewhere.
+"""What the encoder's analysis, its second thoughts (refine.py), and its trial synthesis of pictures that nothing is
+predicted from, are computed in on the CPU: bfloat16 where the processor multiplies it, float32 elsewhere.
 
 Only these: they choose integers, and a latent that is rounded the other way now and then costs nothing that could
 be measured. A synthesis in bfloat16 differs from one in float32 by 1 on 3 % of an intra frame's samples, and on a
