@@ -78,9 +78,15 @@ def inherited(activity, n, y, x):  # type: ignore[no-untyped-def]
     """The largest of a point's parents': activity ``[N, h, w]`` is of the level above."""
     up, left = y >> 1, x >> 1
     down, right = (y + 1) >> 1, (x + 1) >> 1
-    upper = max(activity[n, up, left], activity[n, up, right])
-    lower = max(activity[n, down, left], activity[n, down, right])
-    return max(int32(upper), int32(lower))
+    return inherited_from(
+        activity[n, up, left], activity[n, up, right], activity[n, down, left], activity[n, down, right]
+    )
+
+
+@inlined
+def inherited_from(a, b, c, d):  # type: ignore[no-untyped-def]
+    """From the activities of the parents."""
+    return max(max(int32(a), int32(b)), max(int32(c), int32(d)))
 
 
 @inlined

@@ -15,6 +15,7 @@ from numba import float32, int32, uintp
 from torch import Tensor
 
 from stpcodec.latents.motion_field import MAX_VECTOR, SPACING, Hierarchy
+from stpcodec.latents.motion_kernels import exact
 from stpcodec.model.bands import halves
 from stpcodec.model.motion_cells import cell_bits, field_bits, work_space
 from stpcodec.model.motion_phases import quarter_phases
@@ -32,7 +33,7 @@ from stpcodec.model.motion_tree import (
     tree_of,
     vectors_of,
 )
-from stpcodec.model.motion_windows import exact, inlined, kernel
+from stpcodec.model.motion_windows import inlined, kernel
 from stpcodec.model.rates import LUMA_WEIGHT
 from stpcodec.model.side_by_side import side_by_side
 

@@ -18,10 +18,18 @@ from numba import float32, int32, uintp
 from torch import Tensor
 
 from stpcodec.latents.motion_field import MAX_VECTOR, Hierarchy, context_of, magnitude
-from stpcodec.latents.motion_kernels import activity_class, midway, own_activity, spread_activity, upsample_pair
+from stpcodec.latents.motion_kernels import (
+    activity_class,
+    exact,
+    inherited_from,
+    midway,
+    own_activity,
+    spread_activity,
+    upsample_pair,
+)
 from stpcodec.latents.motion_points import activity
 from stpcodec.model.motion_quantise import residual_bits
-from stpcodec.model.motion_windows import exact, inlined
+from stpcodec.model.motion_windows import inlined
 
 PARTS = 6
 FORBIDDEN = 1e9
@@ -148,9 +156,10 @@ def settle(nodes, layout, contexts, base, field, level, row, column, cost_bits):
             for x in range(left, right):
                 own = uintp(first + y * width + x)
                 a, b, c, d = parents(layout, below, y, x)
-                upper = max(nodes[a, uintp(ACTIVITY)], nodes[b, uintp(ACTIVITY)])
-                lower = max(nodes[c, uintp(ACTIVITY)], nodes[d, uintp(ACTIVITY)])
-                nodes[own, uintp(INHERITED)] = max(upper, lower)
+                part = uintp(ACTIVITY)
+                nodes[own, uintp(INHERITED)] = inherited_from(
+                    nodes[a, part], nodes[b, part], nodes[c, part], nodes[d, part]
+                )
                 vector_y, vector_x = predicted(nodes, a, b, c, d, False)
                 other_y, other_x = int32(0), int32(0)
                 # What lies on a point of the level above has no residual.

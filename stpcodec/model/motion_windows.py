@@ -25,8 +25,6 @@ ROUGHEST = 16
 
 kernel = compiled(fastmath=True)
 inlined = compiled(fastmath=True, inline="always")
-exact = compiled()
-"""Of integers alone."""
 
 
 @kernel
