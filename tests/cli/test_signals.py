@@ -99,6 +99,8 @@ def test_a_signal_that_interrupts_no_call_is_repeated() -> None:
             work()
     finally:
         escape.cancel()
+        for timer in (escape, helper):
+            timer.join()
         os.close(read_end)
         os.close(write_end)
     assert caught.value.number == signal.SIGTERM
