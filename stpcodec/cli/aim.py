@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stpcodec.cli.quantities import parse_rate, parse_region, parse_size
+from stpcodec.codec.tune import PSNR, check_tune
 from stpcodec.errors import UsageError
 
 if TYPE_CHECKING:  # loads torch
@@ -47,6 +48,14 @@ Roi = Annotated[
     ),
 ]  # fmt: skip
 
+Tune = Annotated[
+    str,
+    typer.Option(
+        "--tune", metavar="psnr|ssim",
+        help="ssim: finer where a picture is even, coarser where it is busy; better by MS-SSIM, worse by PSNR.",
+    ),
+]  # fmt: skip
+
 _TARGETS = ("target_psnr", "target_ssim", "target_vmaf", "target_size", "bitrate")
 """Parameters of every verb that asks `one_aim`."""
 
@@ -64,16 +73,17 @@ class Aim:
         return Goal(Kind(self.kind), self.value)
 
 
-def interest_of(roi: Sequence[str]) -> Interest | None:
-    """The regions that --roi names, None without any. Loads torch. Raises UsageError, for bad spelling before that."""
+def interest_of(roi: Sequence[str], tune: str) -> Interest | None:
+    """What --roi and --tune say, None where all counts alike. Loads torch for it. Raises UsageError, for bad spelling
+    before that."""
     places = [parse_region(text) for text in roi]
-    if not places:
+    check_tune(tune)
+    if not places and tune == PSNR:
         return None
     from stpcodec.codec.interest import GAIN, Interest, Region
 
-    return Interest(
-        tuple(Region(*place, GAIN if gain is None else gain, start, end) for place, gain, start, end in places)
-    )
+    regions = tuple(Region(*place, GAIN if gain is None else gain, start, end) for place, gain, start, end in places)
+    return Interest(regions, tune)
 
 
 def one_aim(context: typer.Context) -> Aim | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stpcodec.cli.aim import Bitrate, MaxBitrate, Roi, TargetPsnr, TargetSize, TargetSsim, TargetVmaf, one_aim
+from stpcodec.cli.aim import Bitrate, MaxBitrate, Roi, TargetPsnr, TargetSize, TargetSsim, TargetVmaf, Tune, one_aim
 from stpcodec.cli.batch import Batch, Rules
 from stpcodec.cli.coding import Coding
 from stpcodec.cli.files import VIDEOS, plan_jobs
@@ -76,6 +76,7 @@ def batch(
     bitrate: Bitrate = None,
     max_bitrate: MaxBitrate = None,
     roi: Roi = None,
+    tune: Tune = "psnr",
     model: ModelName = None,
     model_dir: ModelFolder = None,
     segment_frames: SegmentFrames = 128,
@@ -124,6 +125,7 @@ def batch(
         overwrite=overwrite,
         verify=verify,
         roi=tuple(roi or ()),
+        tune=tune,
     )
     folder, files = plan_jobs(paths, out_dir=out_dir, recursive=recursive, suffixes=VIDEOS, target_suffix=".stp")
     rules = Rules(skip_existing=skip_existing, overwrite=overwrite, dry_run=dry_run)

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from stpcodec.cli.aim import Tune
 from stpcodec.cli.session import CpuThreads, Device, Json, LogFile, Quiet, Session, Verbose, help_text
+from stpcodec.codec.tune import check_tune
 
 EXAMPLES = """Examples:
 
@@ -42,6 +44,7 @@ def bench(
     metrics: Annotated[
         str, typer.Option("--metrics", metavar="NAMES", help="Besides PSNR, of ms-ssim and vmaf; '' for none.")
     ] = "ms-ssim,vmaf",
+    tune: Tune = "psnr",
     frames: Annotated[int | None, typer.Option("--frames", min=1, help="Only the first N of each clip.")] = None,
     anchor_cache: Annotated[
         Path | None,
@@ -73,6 +76,7 @@ def bench(
     from stpcodec.evaluation.subjects import StpCodec
     from stpcodec.evaluation.sweep import run
 
+    check_tune(tune)
     session: Session = context.obj
 
     def progress(line: str) -> None:
@@ -83,7 +87,7 @@ def bench(
     instruments, metric_notes = request.instruments_in(metrics)
     plan = Plan(
         clips=request.find_clips(clips),
-        subjects=tuple(StpCodec(name, device=device) for name in request.names_in(models)),
+        subjects=tuple(StpCodec(name, device=device, tune=tune) for name in request.names_in(models)),
         out=out,
         qualities=request.qualities_in(qualities),
         anchors=chosen,

@@ -12,6 +12,7 @@ from stpcodec.cli.aim import Aim, interest_of
 from stpcodec.cli.judges import judge_of
 from stpcodec.cli.quantities import parse_region
 from stpcodec.cli.session import Session
+from stpcodec.codec.tune import PSNR, check_tune
 
 if TYPE_CHECKING:  # loads torch
     from stpcodec.codec.comparison import MakeJudge
@@ -46,15 +47,17 @@ class Coding:
     verify: bool = False
     farm: Farm | None = None
     roi: tuple[str, ...] = ()
+    tune: str = PSNR
 
     def __post_init__(self) -> None:
         for region in self.roi:
             parse_region(region)  # before torch loads
+        check_tune(self.tune)
 
     @property
     def interest(self) -> Interest | None:
         """Loads torch. Raises UsageError."""
-        return interest_of(self.roi)
+        return interest_of(self.roi, self.tune)
 
     @property
     def is_search(self) -> bool:
@@ -67,7 +70,7 @@ class Coding:
         return {
             "quality": self.quality, "effort": self.effort, "aim": self.aim, "max_bitrate": self.max_bitrate,
             "model": self.model, "model_dir": self.model_dir, "segment_frames": self.segment_frames, "tile": self.tile,
-            "max_memory": self.max_memory, "roi": self.roi,
+            "max_memory": self.max_memory, "roi": self.roi, "tune": self.tune,
         }  # fmt: skip
 
     def run(self, source: str, target: str, progress: ProgressCallback, *, resume: bool = False) -> dict[str, Any]:

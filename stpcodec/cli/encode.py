@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stpcodec.cli.aim import Bitrate, MaxBitrate, Roi, TargetPsnr, TargetSize, TargetSsim, TargetVmaf, one_aim
+from stpcodec.cli.aim import Bitrate, MaxBitrate, Roi, TargetPsnr, TargetSize, TargetSsim, TargetVmaf, Tune, one_aim
 from stpcodec.cli.batch import Batch, Rules
 from stpcodec.cli.coding import Coding
 from stpcodec.cli.files import VIDEOS, one_pair, plan_jobs, refuse_shared_stdout
@@ -84,6 +84,7 @@ def encode(
     bitrate: Bitrate = None,
     max_bitrate: MaxBitrate = None,
     roi: Roi = None,
+    tune: Tune = "psnr",
     model: ModelName = None,
     model_dir: ModelFolder = None,
     device: Devices = "auto",
@@ -148,6 +149,7 @@ def encode(
         overwrite=overwrite,
         verify=verify,
         roi=tuple(roi or ()),
+        tune=tune,
     )
     if coding.is_search and resume:
         raise UsageError("--resume continues one encode, a target needs several; leave one of them out")

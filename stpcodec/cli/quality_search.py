@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stpcodec.cli import console
-from stpcodec.cli.aim import Bitrate, Roi, TargetPsnr, TargetSize, TargetSsim, TargetVmaf, interest_of, one_aim
+from stpcodec.cli.aim import Bitrate, Roi, TargetPsnr, TargetSize, TargetSsim, TargetVmaf, Tune, interest_of, one_aim
 from stpcodec.cli.judges import judge_of
 from stpcodec.cli.quantities import parse_size
 from stpcodec.cli.session import (
@@ -47,6 +47,7 @@ def quality_search(
     target_size: TargetSize = None,
     bitrate: Bitrate = None,
     roi: Roi = None,
+    tune: Tune = "psnr",
     model: ModelName = None,
     model_dir: ModelFolder = None,
     device: Device = "auto",
@@ -72,7 +73,7 @@ def quality_search(
         raise UsageError("what to search for? Name one of --target-psnr, --target-ssim, --target-vmaf, --target-size")
     memory = None if max_memory is None else parse_size(max_memory, "--max-memory")
     check_source(source)
-    judge, interest = judge_of(aim.kind), interest_of(roi or ())
+    judge, interest = judge_of(aim.kind), interest_of(roi or (), tune)
     from stpcodec.codec.targets import search_quality
 
     goal = aim.goal()
@@ -92,6 +93,7 @@ def quality_search(
         "--threads": threads,
         "--tile": tile or None,
         "--max-memory": max_memory,
+        "--tune": None if tune == "psnr" else tune,
     }
     target = str(Path(source).with_suffix(".stp"))
     words = [word for name, value in options.items() if value is not None for word in (name, str(value))]

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from stpcodec.codec.choices import USUAL, Choices
-from stpcodec.codec.interest import raised
+from stpcodec.codec.interest import levels_of
 from stpcodec.codec.picture import (
     SKIP,
     DecodePlace,
@@ -22,11 +22,13 @@ from stpcodec.codec.picture import (
     Tables,
     decode_picture,
     encode_picture,
+    levelled,
 )
 from stpcodec.entropy.tables import TableSet
 from stpcodec.errors import CorruptFile
 from stpcodec.latents.chunk import PATCH, ChunkLatents, PictureLatents
 from stpcodec.latents.gop import Picture, coding_order, predicted_past
+from stpcodec.latents.levels import level_counts
 from stpcodec.latents.motion_field import scaled, still_fields
 from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.latents.regions import region_counts
@@ -66,7 +68,7 @@ class ChunkCodec:
 
     def __post_init__(self) -> None:
         counts = self.model.motion_tables
-        parts = (counts.counts, counts.blend, region_counts())
+        parts = (counts.counts, counts.blend, region_counts(), level_counts())
         tables = Tables(*(TableSet(part.numpy().astype("int64")) for part in parts))
         object.__setattr__(self, "tables", tables)
 
@@ -107,7 +109,7 @@ class ChunkCodec:
         """history None: an intra chunk of one frame; otherwise 1 to `chunk_frames` frames.
 
         quality: of the file; qualities: of the pictures in the order of coding, None where all have the file's.
-        weights ``[N, H/16, W/16]``: what errors in a patch count, None where all count 1.
+        weights ``[H/16, W/16]``: what errors in a patch count, None where all count 1.
         """
         count = len(frames)
         longest = 1 if history is None else self.chunk_frames
@@ -138,6 +140,7 @@ class ChunkCodec:
         if len(streams) != 1 + pictures or len(streams[0]) != 2 * pictures:
             raise CorruptFile(f"a chunk of {len(streams)} streams; the file is damaged or of another version")
         size, before = (height, width), None if previous is None else _like(previous.anchor)
+        held = None if previous is None else previous.anchor.levels
 
         def decode(number: int, place: DecodePlace) -> PictureLatents:
             head = streams[0][2 * number : 2 * number + 2]
@@ -147,13 +150,14 @@ class ChunkCodec:
             return ChunkLatents((decode(0, DecodePlace(0, 1, None)),))
         if not transform.uses_motion:
             still = still_fields(frame_count, height, width)
-            return ChunkLatents((decode(0, DecodePlace(0, frame_count, before, still=still)),))
+            return ChunkLatents((decode(0, DecodePlace(0, frame_count, before, still=still, held=held)),))
         done: dict[int, PictureLatents] = {}
         for number, picture in enumerate(coding_order(frame_count)):
             place = DecodePlace(
                 picture.position - 1, 1, done[picture.guide] if picture.depth else before,
                 still=still_fields(1, height, width), gop=picture, fields=_fields(done),
                 before_field=_last_field(previous.anchor),
+                held=done[picture.guide].levels if picture.depth else held,
             )  # fmt: skip
             done[picture.position] = decode(number, place)
         return ChunkLatents(tuple(done.values()))
@@ -186,7 +190,8 @@ class ChunkCodec:
         if bare is not None:
             return bare[slice(0, latents.frame_count)]
         y = latents.y[None].to(device).float() / SIXTEENTHS
-        return transform.synthesise(y, latents.quality, context)[slice(0, latents.frame_count)]
+        quality = levelled(latents.quality, latents.levels, *latents.y.shape[1:])
+        return transform.synthesise(y, quality, context)[slice(0, latents.frame_count)]
 
 
 @dataclass(frozen=True)
@@ -263,14 +268,21 @@ class ChunkEncoding:
         if self.history is None:
             opening = max(1, min(100, quality + choices.intra_bonus))
             rounds = max(choices.rounds, choices.intra_rounds)
-            task = PictureTask(self.frames, (), opening, self.asked, None, 0, choices.caution, rounds=rounds)
-            return encode_picture(model.intra, tables, self._weighed(task), None, None)
-        before = _like(self.history.anchor)
+            task = PictureTask(
+                self.frames, (), opening, self.asked, None, 0, choices.caution, rounds=rounds, levels=self._levels(None)
+            )
+            return encode_picture(model.intra, tables, task, None, None)
+        before, held = _like(self.history.anchor), self.history.anchor.levels
         if not model.inter.uses_motion:
             still = still_fields(count, self.frames.height, self.frames.width)
-            task = PictureTask(self.frames, (self.history.reference,), quality, self.asked, before, 0, choices.caution)
-            return encode_picture(model.inter, tables, self._weighed(task), None, still)
+            task = PictureTask(
+                self.frames, (self.history.reference,), quality, self.asked, before, 0, choices.caution,
+                levels=self._levels(held), held=held,
+            )  # fmt: skip
+            return encode_picture(model.inter, tables, task, None, still)
         position = picture.position
+        if picture.depth:
+            held = self.coded[picture.guide].latents.levels
         task = PictureTask(
             self.frames[slice(position - 1, position)],
             tuple(self._decoded(reference) for reference in picture.references),
@@ -281,8 +293,9 @@ class ChunkEncoding:
             choices.caution * self._share_of_caution(picture),
             rounds=choices.rounds,
             referenced=self._referenced(picture),
+            levels=held if picture.depth else self._levels(held),
+            held=held,
         )
-        task = self._weighed(task)
         return encode_picture(model.inter, tables, task, self._motion(task, picture, self.history), None)
 
     def _share_of_caution(self, picture: Picture) -> float:
@@ -290,13 +303,9 @@ class ChunkEncoding:
             return 1.0
         return CAUTION_BETWEEN if self._referenced(picture) else CAUTION_LAST
 
-    def _weighed(self, task: PictureTask) -> PictureTask:
-        """With what errors of its frames count; frames that are coded jointly count as the dearest of them."""
-        if self.weights is None:
-            return task
-        weights = self.weights[task.first_frame : task.first_frame + len(task.frames)].amax(0)
-        quality, weights = raised(task.quality, weights)
-        return replace(task, quality=quality, weights=weights.to(task.frames.y.device))
+    def _levels(self, held: Tensor | None) -> Tensor | None:
+        """Of the chunk's first picture, which the others keep."""
+        return held if self.weights is None else levels_of(self.weights, held)
 
     def _motion(self, task: PictureTask, picture: Picture, history: History) -> PictureMotion:
         # λ is bits per pixel per squared 8-bit error; the search wants squared error (of 1.0) per bit.

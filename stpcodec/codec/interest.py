@@ -3,29 +3,33 @@
     gain g over a share a of the frame      errors inside count g^(1-a) times as much as without, outside g^(-a) times
 
 The geometric mean over the frame stays 1. A patch's bits grow with the logarithm of what its errors count, so the size
-stays about the same. Pictures are coded at a somewhat higher quality; elsewhere than inside, small latents are dropped
-and the quantiser (codec/latent_coder.py) gives up what is not worth it. A decoder knows nothing of it.
+stays about the same. Weights become levels of quality (latents/levels.py), which are coded with the picture.
 """
 
 from __future__ import annotations
 
 import math
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from stpcodec.codec.activity import activity_weights
+from stpcodec.codec.tune import PSNR, SSIM, check_tune
 from stpcodec.errors import UsageError
-from stpcodec.latents.chunk import PATCH
+from stpcodec.latents.chunk import PATCH, to_integers
+from stpcodec.latents.levels import LARGEST_LEVEL, LEVEL_REGION, LEVEL_STEP
 from stpcodec.model.rates import LAMBDA_LARGEST, LAMBDA_SMALLEST
 
-_DEAD = 0.9
-"""Of a step: latents below are dropped where errors count a little less than 1; compared with 0.6 and 1.2."""
-_RAISED = 0.25
-"""Of the largest weight, as a logarithm; compared with 0, 0.5 and 1 (docs/targets.md)."""
+_STAYS = 0.75
+"""Of a level."""
 GAIN = 4.0
 LARGEST_GAIN = 64.0
-_LOG_LAMBDA_STEP = math.log(LAMBDA_LARGEST / LAMBDA_SMALLEST) / 99  # of a whole quality
+LOG_LAMBDA_STEP = math.log(LAMBDA_LARGEST / LAMBDA_SMALLEST) / 99
+"""Of a whole quality."""
 
 
 @dataclass(frozen=True)
@@ -63,37 +67,52 @@ class Region:
 
 @dataclass(frozen=True)
 class Interest:
-    """Where regions overlap, their gains multiply."""
+    """What counts more. Where regions overlap, their gains multiply. tune: see tune.py."""
 
-    regions: tuple[Region, ...]
+    regions: tuple[Region, ...] = ()
+    tune: str = PSNR
 
-    def weights(self, seconds: float, height: int, width: int) -> Tensor | None:
-        """What errors in each patch count: ``[height/16, width/16]``, geometric mean 1; None where all count alike."""
+    def __post_init__(self) -> None:
+        check_tune(self.tune)
+
+    @property
+    def remark(self) -> str:
+        """For a header."""
+        tuned = [f"tune {self.tune}"] if self.tune != PSNR else []
+        places = [f"regions {zlib.crc32(repr(self.regions).encode()):08x}"] if self.regions else []
+        return "; ".join(tuned + places)
+
+    def weights(self, times: Sequence[float], luma: Tensor) -> Tensor:
+        """What errors in each patch of a chunk count, ``[H/16, W/16]``, geometric mean 1.
+
+        times: of its frames, in seconds; a region counts if any of them lies in it. luma: of its last frame, padded,
+        ``[H, W]`` in [0, 1].
+        """
+        height, width = luma.shape
         logs = torch.zeros(height // PATCH, width // PATCH)
         for region in self.regions:
-            if region.start_seconds <= seconds < region.end_seconds:
+            if any(region.start_seconds <= time < region.end_seconds for time in times):
                 logs += math.log(region.gain) * region.shares(height, width)
-        if not bool((logs != logs.flatten()[0]).any()):
-            return None
-        return torch.exp(logs - logs.mean())
+        weights = torch.exp(logs - logs.mean())
+        return weights * activity_weights(luma) if self.tune == SSIM else weights
 
 
-def raised(quality: int, weights: Tensor) -> tuple[int, Tensor]:
-    """The quality to code a picture with, and the weights that are left beside it.
+def levels_of(weights: Tensor, held: Tensor | None) -> Tensor | None:
+    """Levels int32 (latents/levels.py) at which errors count what weights ``[H/16, W/16]`` say, as nearly as can be.
 
-    Finer steps everywhere cost bits everywhere, so the quality makes up for a part of the largest weight alone.
+    held: those that hold otherwise. One of them stays unless another is nearer by a quarter of a level at least, since
+    every change has to be said. None: all 0, and so they are without a word.
     """
-    steps = round(_RAISED * math.log(float(weights.max())) / _LOG_LAMBDA_STEP)
-    higher = max(1, min(100, quality + steps))
-    return higher, weights * math.exp(-_LOG_LAMBDA_STEP * (higher - quality))
-
-
-def quietened(y: Tensor, weights: Tensor) -> Tensor:
-    """Latents ``[1, C, h, w]`` in steps, without those that a coarser quantiser, right for their weight, would drop.
-
-    Before the hyper-latents are made of them: the prior must not be told to expect what will not come.
-    """
-    return torch.where(y.abs() < _DEAD / weights.clamp(max=1).sqrt(), y * (weights >= 1), y)
+    side = LEVEL_REGION // PATCH
+    beyond = (0, -weights.shape[1] % side, 0, -weights.shape[0] % side)
+    logs = F.pad(weights.log()[None, None].float(), beyond, "replicate")
+    wanted = F.avg_pool2d(logs, side)[0, 0] / (LOG_LAMBDA_STEP * LEVEL_STEP)
+    levels = wanted.round().clamp(-LARGEST_LEVEL, LARGEST_LEVEL)
+    if held is not None:
+        levels = torch.where((wanted - held).abs() < _STAYS, held, levels)
+    elif not bool(levels.any()):
+        return None
+    return to_integers(levels)
 
 
 def _overlap(start: int, end: int, count: int) -> Tensor:

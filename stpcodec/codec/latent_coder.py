@@ -18,21 +18,20 @@ from stpcodec.codec.quantiser import quantise
 from stpcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from stpcodec.entropy.tables import TableSet
 from stpcodec.latents.quantise import LARGEST_SYMBOL
+from stpcodec.model.quality import Quality
 from stpcodec.model.rates import CAUTION
 from stpcodec.model.transform import Transform
 
 
 def encode_latents(
-    coder: SymbolEncoder | None, transform: Transform, y: Tensor, z: Tensor, previous: Tensor | None, quality: int, *,
-    previous_z: Tensor | None = None, optimise: bool = True, places: Tensor | None = None,
-    caution: float = CAUTION,
+    coder: SymbolEncoder | None, transform: Transform, y: Tensor, z: Tensor, previous: Tensor | None,
+    quality: Quality, *, previous_z: Tensor | None = None, optimise: bool = True, caution: float = CAUTION,
 ) -> Tensor:  # fmt: skip
     """Codes z, then y; coder None: only says what would be decoded. y ``[C, h, w]`` in steps, z ``[*hyper_shape]``, on
     any device; previous: int32 ``[C, h, w]`` in sixteenths, or None. previous_z: int32 ``[*hyper_shape]`` of the chunk
     before, None when there is no such chunk.
 
-    optimise: quantise for least error + λ·bits; otherwise round. places ``[h, w]``: what errors there count, None
-    where all count 1. caution: factor of what errors count.
+    optimise: quantise for least error + λ·bits; otherwise round. caution: factor of what errors count.
 
     Returns the decoded y in sixteenths, int32 ``[C, h, w]`` on the CPU.
     """
@@ -41,12 +40,13 @@ def encode_latents(
         coder.encode(hyper.numpy(), transform.z_tables, z_rows(transform.z_tables, z.shape, previous_z))
 
     wanted = y.float().cpu().contiguous().numpy().reshape(-1)
-    weights = caution * transform.error_weights(quality).float().cpu().numpy() if optimise else np.zeros(0, np.float32)
-    at_places = np.zeros(0, np.float32) if places is None else places.float().cpu().contiguous().numpy().reshape(-1)
+    weights = np.zeros(0, np.float32)
+    if optimise:
+        weights = np.float32(caution) * transform.error_weights(quality).float().cpu().numpy().reshape(-1)
     bits, area = transform.y_tables.bits, y.shape[1] * y.shape[2]
 
     def make(table: np.ndarray, at: np.ndarray, means: np.ndarray) -> np.ndarray:
-        symbols = quantise(wanted, at, means, table, weights, at_places, bits, area, LARGEST_SYMBOL)
+        symbols = quantise(wanted, at, means, table, weights, bits, area, LARGEST_SYMBOL)
         if coder is not None:
             coder.encode(symbols, transform.y_tables, table)
         return symbols
@@ -55,7 +55,7 @@ def encode_latents(
 
 
 def decode_latents(
-    coder: SymbolDecoder, transform: Transform, size: tuple[int, int], previous: Tensor | None, quality: int, *,
+    coder: SymbolDecoder, transform: Transform, size: tuple[int, int], previous: Tensor | None, quality: Quality, *,
     previous_z: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The mirror of `encode_latents`: decoded y in sixteenths and z, int32 on the CPU. size: of the latent grid."""
@@ -69,7 +69,7 @@ def decode_latents(
 
 
 def walk_latents(
-    transform: Transform, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int],
+    transform: Transform, z: Tensor, previous: Tensor | None, quality: Quality, size: tuple[int, int],
     symbols_of: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
 ) -> Tensor:  # fmt: skip
     """Decoded y int32 ``[C, h, w]`` in sixteenths, step by step: symbols_of(table indices, positions in y flattened,

@@ -15,13 +15,15 @@ import torch
 from torch import Tensor
 
 from stpcodec.codec.latent_coder import walk_latents, z_rows
-from stpcodec.codec.picture import ABSENT, SKIP, Tables
+from stpcodec.codec.level_coder import level_changes
+from stpcodec.codec.picture import ABSENT, LEVELLED, SKIP, Tables, levelled
 from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.entropy.cost import symbol_bits
 from stpcodec.entropy.tables import TableSet
 from stpcodec.latents.blend import walk_blend
 from stpcodec.latents.chunk import PATCH, ChunkLatents, PictureLatents
 from stpcodec.latents.gop import Picture, coding_order, predicted_future, predicted_past
+from stpcodec.latents.levels import LEVEL_REGION
 from stpcodec.latents.motion_field import (
     ANCHOR,
     FUTURE,
@@ -72,7 +74,7 @@ def chunk_bits(
             before = previous[index].latents.anchor if previous else None
             pricer = _Pricer(tiled.codec.model, tiled.codec.tables, (part.tile.height, part.tile.width), price)
             rows, columns = part.tile.y // PATCH, part.tile.x // PATCH
-            bits = pricer.picture(part.latents, number, before, absent=bool(head[1] & ABSENT))
+            bits = pricer.picture(part.latents, number, before, head[1])
             patches[rows : rows + bits.shape[0], columns : columns + bits.shape[1]] += bits
             coded += 8 * (len(own[1 + number]) + len(head))
         found.append(PictureBits(picture.first_frame, picture.frame_count, coded, patches))
@@ -89,27 +91,33 @@ class _Pricer:
     price: Price
 
     def picture(
-        self, chunk: ChunkLatents, number: int, before: PictureLatents | None, *, absent: bool
+        self, chunk: ChunkLatents, number: int, before: PictureLatents | None, flags: int
     ) -> np.ndarray:
-        """Bits ``[H/16, W/16]`` of picture `number` in order of coding."""
+        """Bits ``[H/16, W/16]`` of picture `number` in order of coding, in whose head these flags stand."""
         picture = chunk.pictures[number]
         transform = self.model.intra if picture.intra else self.model.inter
         bits = np.zeros((self.size[0] // PATCH, self.size[1] // PATCH))
         like = None if before is None or before.intra else before
+        held = None if before is None else before.levels
         if transform.uses_motion and not picture.intra:
             place = coding_order(chunk.frame_count)[number]
             done = {p.first_frame + 1: p for p in chunk.pictures[:number]}
-            if not absent:
+            if not flags & ABSENT:
                 for points, levels in self._motion(picture, place, done, before):
                     _add_points(bits, points, levels)
                 if picture.choice is not None:
                     bits += _choice_bits(picture.choice, self.tables.blend, self.price)
-            like = done[place.guide] if place.depth else like
+            if place.depth:
+                like = done[place.guide]
+                held = like.levels
         if picture.mode != SKIP or picture.intra:
             bits += _latent_bits(transform, picture, like, self.price)
+        if flags & LEVELLED and picture.levels is not None:
+            at, changes = level_changes(picture.levels, held)
+            bits += _spread(self.price(changes, self.tables.levels, at), LEVEL_REGION // PATCH, bits.shape)
         if picture.regions is not None:
-            flags = _choice_bits(picture.regions, self.tables.regions, self.price)
-            bits += _spread(flags, REGION // PATCH, bits.shape)
+            share = _choice_bits(picture.regions, self.tables.regions, self.price)
+            bits += _spread(share, REGION // PATCH, bits.shape)
         return bits
 
     def _motion(
@@ -152,7 +160,8 @@ def _latent_bits(
         return symbols
 
     grid = (picture.y.shape[1], picture.y.shape[2])
-    walk_latents(transform, picture.z, None if before is None else before.y, picture.quality, grid, symbols_of)
+    quality = levelled(picture.quality, picture.levels, *grid)
+    walk_latents(transform, picture.z, None if before is None else before.y, quality, grid, symbols_of)
     rows = z_rows(transform.z_tables, tuple(picture.z.shape), None if before is None else before.z)
     hyper = price(picture.z.numpy(), transform.z_tables, np.ascontiguousarray(rows)).sum(0)
     # z is as fine as y, or a quarter as fine in each direction with its last cells cut off.

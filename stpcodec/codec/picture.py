@@ -1,7 +1,7 @@
 """One coded picture: motion, transform, prior, entropy coder. Chunks, segments, tiles and files are above.
 
-Its bytes: two ``[128 + its quality - the file's, mode | 0x80 when nothing is said of its motion]``, and one range-coded
-stream of motion residuals, z, y and regions in this order.
+Its bytes: two ``[128 + its quality - the file's, mode | 0x80 when nothing is said of its motion | 0x20 when levels
+are]``, and one range-coded stream of motion residuals, levels, z, y and regions in this order.
 """
 
 from __future__ import annotations
@@ -12,19 +12,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stpcodec.codec.interest import quietened
 from stpcodec.codec.latent_coder import decode_latents, encode_latents
+from stpcodec.codec.level_coder import decode_levels, encode_levels
 from stpcodec.codec.motion_coder import decode_choice, decode_field, encode_choice, encode_field, in_range
 from stpcodec.entropy.coder import SymbolDecoder, SymbolEncoder
 from stpcodec.entropy.tables import TableSet
 from stpcodec.errors import CorruptFile
 from stpcodec.latents.chunk import PATCH, PictureLatents, to_integers
 from stpcodec.latents.gop import Picture, predicted_future, predicted_past
+from stpcodec.latents.levels import patch_qualities
 from stpcodec.latents.motion_field import ANCHOR, FUTURE, PAST
 from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.latents.regions import LINEAR, REGION, network_share, region_shape
 from stpcodec.model.picture_motion import PictureMotion
 from stpcodec.model.planes import Planes
+from stpcodec.model.quality import Quality
 from stpcodec.model.rates import CAUTION, lagrange_lambda, squared_error, squared_error_map
 from stpcodec.model.transform import Transform
 
@@ -34,6 +36,8 @@ SKIP = 0x40
 SKIP_CAUTION = 0.7
 """Errors count this much more than the Lagrangian says where a picture could be skipped: a reference is at stake.
 Measured: docs/ablations.md."""
+LEVELLED = 0x20
+"""A flag of any picture: its levels are coded with it. Without, those before hold."""
 OFFSET_ZERO = 128
 REFINE_STEP, REFINE_SLOWER = 0.7, 0.4
 """Of the way to where the error would be least, which moves as neighbours do; in later rounds less of it. Measured:
@@ -44,11 +48,12 @@ REGION_BITS = 1.0
 
 @dataclass(frozen=True)
 class Tables:
-    """Of motion residuals, of choices and of regions."""
+    """Of motion residuals, of choices, of regions and of levels."""
 
     motion: TableSet
     blend: TableSet
     regions: TableSet
+    levels: TableSet
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,9 @@ class PictureTask:
     """What there is to code: frames, what they are predicted from, and where they lie in their chunk.
 
     quality: of this picture; asked: of the file. before: the picture whose latents the prior looks at, None if none.
-    caution: of the quantiser (rates.CAUTION).
-    weights ``[H/16, W/16]``: what errors there count, None where all count 1. rounds: of better
-    latents (model/refine.py). referenced: whether anything is predicted from it; otherwise `decoded` may be a little
-    different from what decoders have.
+    caution: of the quantiser (rates.CAUTION). rounds: of better latents (model/refine.py). referenced: whether anything
+    is predicted from it; otherwise `decoded` may be a little different from what decoders have. levels: int32
+    (latents/levels.py), None: all 0; held: those that hold where it says none.
     """
 
     frames: Planes
@@ -77,60 +81,79 @@ class PictureTask:
     before: PictureLatents | None
     first_frame: int
     caution: float = CAUTION
-    weights: Tensor | None = None
     rounds: int = 0
     referenced: bool = True
+    levels: Tensor | None = None
+    held: Tensor | None = None
+
+    @property
+    def patch_qualities(self) -> Quality:
+        return levelled(self.quality, self.levels, self.frames.height // PATCH, self.frames.width // PATCH)
+
+    @property
+    def says_levels(self) -> bool:
+        if self.levels is None or self.held is None:
+            return self.levels is not self.held
+        return not torch.equal(self.levels, self.held)
+
+    @property
+    def weights(self) -> Tensor | None:
+        """What errors in each patch count beside those of the picture's quality, ``[H/16, W/16]``; None: all 1."""
+        found = self.patch_qualities
+        if isinstance(found, int):
+            return None
+        base = float(lagrange_lambda(torch.tensor(self.quality)))
+        return (lagrange_lambda(found) / base).to(self.frames.y.device)
 
 
 def encode_picture(
     transform: Transform, tables: Tables, task: PictureTask, motion: PictureMotion | None, still: Tensor | None
 ) -> EncodedPicture:
     """motion: of a model that uses it; still: the field of an inter picture of one that does not."""
-    frames, quality = task.frames, task.quality
+    frames, quality, levels, weights = task.frames, task.patch_qualities, task.levels, task.weights
     count = len(frames)
-    coder = _coder(tables, motion, frames)
+    coder = _coder(tables, motion, task)
     absent = ABSENT if task.references and (motion is None or motion.absent) else 0
     mode = transform.choose_mode(frames, task.references[0] if task.references else None)
     frames = _extended(frames, transform.frames)
     field, choice = (still, None) if motion is None else (motion.fields, motion.choice)
     warped = None if motion is None else motion.warped
     context = transform.context(
-        task.references, field, choice, quality, mode, warped=warped, precise=task.referenced
+        task.references, field, choice, task.quality, mode, warped=warped, precise=task.referenced
     )
     y, z = transform.analyse(frames, quality, context)
     if task.rounds:
         y, z = _refined(transform, task, y, z, field, choice)
-    if task.weights is not None:
-        y = quietened(y, task.weights)
-        z = transform.hyper(y)
     before = task.before
     y_hat = encode_latents(
         coder, transform, y[0], z[0], None if before is None else before.y, quality,
-        previous_z=None if before is None else before.z, places=task.weights, caution=task.caution,
+        previous_z=None if before is None else before.z, caution=task.caution,
     )  # fmt: skip
-    worth = float(lagrange_lambda(torch.tensor(quality)))
+    worth = float(lagrange_lambda(torch.tensor(task.quality)))
     steps = y_hat[None].to(y.device) / SIXTEENTHS
     decoded, mode, regions = _closest(
-        transform.alternatives(steps, quality, context, mode), transform.mixed_mode, frames, worth, task.weights
+        transform.alternatives(steps, quality, context, mode), transform.mixed_mode, frames, worth, weights
     )
     if regions is not None:
         encode_choice(coder, regions, tables.regions)
     stream = coder.finish()
     bare = transform.bare(context)
     if bare is not None:
-        lost = _error(bare, frames, task.weights) - _error(decoded, frames, task.weights)
+        lost = _error(bare, frames, weights) - _error(decoded, frames, weights)
         most = 8 * len(stream) / (SKIP_CAUTION * worth)
         # Coding the motion again takes time: only where the whole stream would be worth the loss.
         if lost < most:
-            short = _coder(tables, motion, frames).finish()
+            short = _coder(tables, motion, task).finish()
             if lost < most * (1 - len(short) / len(stream)):
                 decoded, mode, regions, stream = bare, SKIP, None, short
                 y_hat, z = torch.zeros_like(y_hat), torch.zeros_like(z)
     latents = PictureLatents(
         y_hat, to_integers(z[0]), None if field is None else to_integers(field),
-        None if choice is None else to_integers(choice), task.first_frame, count, quality, mode, regions,
+        None if choice is None else to_integers(choice), task.first_frame, count, task.quality, mode, regions,
+        levels,
     )  # fmt: skip
-    head = bytes((quality - task.asked + OFFSET_ZERO, mode | absent))
+    flags = mode | absent | (LEVELLED if task.says_levels else 0)
+    head = bytes((task.quality - task.asked + OFFSET_ZERO, flags))
     return EncodedPicture(head, stream, latents, decoded[slice(0, count)])
 
 
@@ -138,14 +161,15 @@ def _refined(
     transform: Transform, task: PictureTask, y: Tensor, z: Tensor, field: Tensor | None, choice: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """y and z, moved `rounds` times towards what the synthesis of the quantised latents would need."""
-    refiner = transform.refiner(task.frames, task.references, field, choice, task.quality)
+    quality = task.patch_qualities
+    refiner = transform.refiner(task.frames, task.references, field, choice, quality)
     if refiner is None:
         return y, z
     before = task.before
     for number in range(task.rounds):
         decoded = encode_latents(
-            None, transform, y[0], z[0], None if before is None else before.y, task.quality,
-            previous_z=None if before is None else before.z, places=task.weights, caution=task.caution,
+            None, transform, y[0], z[0], None if before is None else before.y, quality,
+            previous_z=None if before is None else before.z, caution=task.caution,
         )  # fmt: skip
         wanted = refiner.wanted(decoded[None].to(y.device) / SIXTEENTHS)
         y = torch.lerp(y.float(), wanted, REFINE_STEP / (1 + REFINE_SLOWER * number))
@@ -161,12 +185,13 @@ def decode_picture(
     quality, flags = asked + head[0] - OFFSET_ZERO, head[1]
     if not 1 <= quality <= 100:
         raise CorruptFile(f"a picture of quality {quality}; the file is damaged")
-    mode = flags & ~ABSENT
+    mode = flags & ~(ABSENT | LEVELLED)
     skipped = mode == SKIP and place.gop is not None
     if not skipped and mode not in transform.modes:
         raise CorruptFile(f"a picture of mode {mode}, which there is not here; the file is damaged")
     coder = SymbolDecoder(stream)
     field, choice = place.read_motion(coder, tables, size, absent=bool(flags & ABSENT))
+    levels = decode_levels(coder, tables.levels, *size, before=place.held) if flags & LEVELLED else place.held
     before = place.before
     grid = (size[0] // PATCH, size[1] // PATCH)
     if skipped:
@@ -174,12 +199,13 @@ def decode_picture(
         y, z = (torch.zeros(shape, dtype=torch.int32) for shape in shapes)
     else:
         y, z = decode_latents(
-            coder, transform, grid, None if before is None else before.y, quality,
+            coder, transform, grid, None if before is None else before.y,
+            levelled(quality, levels, *grid),
             previous_z=None if before is None else before.z,
         )  # fmt: skip
     regions = _read_regions(coder, tables, size) if mode == transform.mixed_mode else None
     return PictureLatents(
-        y, z, field, choice, place.first_frame, place.frame_count, quality, mode, regions,
+        y, z, field, choice, place.first_frame, place.frame_count, quality, mode, regions, levels,
     )  # fmt: skip
 
 
@@ -195,7 +221,8 @@ class DecodePlace:
     """Where a picture lies, as far as its integers depend on it.
 
     still: the field of an inter picture of a model without motion. gop: its references in the chunk; None when it has
-    none or no motion. fields: of the pictures coded before, by position; before_field: of the anchor before.
+    none or no motion. fields: of the pictures coded before, by position; before_field: of the anchor before. held: the
+    levels that hold where the picture says none.
     """
 
     first_frame: int
@@ -205,6 +232,7 @@ class DecodePlace:
     gop: Picture | None = None
     fields: dict[int, Tensor] | None = None
     before_field: Tensor | None = None
+    held: Tensor | None = None
 
     def read_motion(
         self, coder: SymbolDecoder, tables: Tables, size: tuple[int, int], *, absent: bool
@@ -228,6 +256,11 @@ class DecodePlace:
         return torch.stack((past, future)), choice
 
 
+def levelled(quality: int, levels: Tensor | None, rows: int, columns: int) -> Quality:
+    """Of a picture's patches."""
+    return quality if levels is None else patch_qualities(levels, quality, rows, columns)
+
+
 def _extended(frames: Planes, count: int) -> Planes:
     """Repeats the last frame up to a full chunk: the cheapest thing to code."""
     missing = count - len(frames)
@@ -236,15 +269,18 @@ def _extended(frames: Planes, count: int) -> Planes:
     return frames.map(lambda plane: torch.cat((plane, plane[-1:].expand(missing, -1, -1))))
 
 
-def _coder(tables: Tables, motion: PictureMotion | None, frames: Planes) -> SymbolEncoder:
-    """A new coder with the motion coded already."""
+def _coder(tables: Tables, motion: PictureMotion | None, task: PictureTask) -> SymbolEncoder:
+    """A new coder with the motion and the levels coded already."""
     coder = SymbolEncoder()
-    if motion is None or motion.absent:
-        return coder
-    for residuals, like, kind in motion.parts():
-        encode_field(coder, residuals, tables.motion, frames.height, frames.width, like=like, kind=kind)
-    if motion.choice is not None:
-        encode_choice(coder, motion.choice, tables.blend)
+    if motion is not None and not motion.absent:
+        height, width = task.frames.height, task.frames.width
+        for residuals, like, kind in motion.parts():
+            encode_field(coder, residuals, tables.motion, height, width, like=like, kind=kind)
+        if motion.choice is not None:
+            encode_choice(coder, motion.choice, tables.blend)
+    if task.says_levels:
+        assert task.levels is not None
+        encode_levels(coder, task.levels, tables.levels, before=task.held)
     return coder
 
 
@@ -253,7 +289,7 @@ def _closest(
 ) -> tuple[Planes, int, Tensor | None]:
     """The synthesis nearest to the frames, its mode, and its regions if it differs between them.
 
-    mixed: the mode of one that does, if there is any. worth: bits for a squared error; weights: as of the task.
+    mixed: the mode of one that does, if there is any. worth: bits for a squared error; weights: PictureTask.weights.
     """
     if len(alternatives) == 1:
         return *alternatives[0], None

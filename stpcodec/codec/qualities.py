@@ -9,7 +9,6 @@ It follows from a picture's place alone, so segments may be coded in any order a
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -26,7 +25,7 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 @dataclass(frozen=True)
 class Qualities:
     """value: 1 to 100, to two decimals. most: of the segments that begin at these frames; each 1 to 100. interest:
-    regions with more and less than that, None for none. effort: 0 to 9, see effort.py."""
+    what counts more and what less, None where all counts alike. effort: 0 to 9, see effort.py."""
 
     value: float
     most: Mapping[int, float] = field(default_factory=dict)
@@ -70,8 +69,8 @@ class Qualities:
         if self.effort != USUAL_EFFORT:
             parts.append(f"effort {self.effort}")
         if self.interest is not None:
-            parts.append(f"regions {zlib.crc32(repr(self.interest).encode()):08x}")
-        return "; ".join(parts)
+            parts.append(self.interest.remark)
+        return "; ".join(part for part in parts if part)
 
 
 def tidy(quality: float) -> float:

@@ -27,7 +27,6 @@ from stpcodec.codec.samples import to_planes, to_samples
 from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.container import Chunk, Segment, StreamHeader
 from stpcodec.errors import CorruptFile, CorruptSegment, UsageError
-from stpcodec.latents.chunk import PATCH
 from stpcodec.model.planes import Planes
 from stpcodec.patches.padding import padded_size
 from stpcodec.video.frames import Frame
@@ -209,7 +208,6 @@ class SegmentBuilder:
         of coding come with a later frame, or with `close`."""
         owner = self._owner
         planes = owner.planes(frames)
-        weights = self._weights(frames)
         start = 0
         for length in self._lengths(planes):
             windows = self._tiled.windows(planes[slice(start, start + length)])
@@ -219,15 +217,17 @@ class SegmentBuilder:
                 max(1, min(100, owner.quality_of(self._first_frame, picture) + self._raised)) for picture in pictures
             ]
             places: Sequence[Tensor | None] = [None] * len(self._chains)
+            stop = start + length
+            weights = self._weights(frames[start:stop], planes[slice(stop - 1, stop)])
             if weights is not None:
-                places = self._tiled.patches(weights[start : start + length])
+                places = self._tiled.patches(weights)
             coming = _Coming(length, len(self._chains), part)
             self._ahead.append(coming)
             for chain, window, place in zip(self._chains, part or windows, places, strict=True):
                 coming.tiles.append(chain.add(window, qualities, place))
                 self._collect(sys.maxsize)  # the integers of all tiles of a large frame are hundreds of megabytes
             self._begun = pictures.stop
-            start += length
+            start = stop
         self._pts += [frame.pts for frame in frames]
         self._durations += [frame.duration for frame in frames]
         self._collect(LOOKAHEAD_FRAMES)
@@ -245,17 +245,16 @@ class SegmentBuilder:
             return [len(planes)]
         return self._planner.plan(planes.y)
 
-    def _weights(self, frames: Sequence[Frame]) -> Tensor | None:
-        """What errors in each patch of each frame count ``[N, H/16, W/16]``; None where all count alike."""
+    def _weights(self, frames: Sequence[Frame], last: Planes) -> Tensor | None:
+        """What errors in each patch of a chunk count ``[H/16, W/16]``; None where all count alike in the whole file.
+
+        last: the chunk's last frame.
+        """
         interest = self._owner.qualities.interest if self._owner.qualities else None
         if interest is None:
             return None
-        size, time_base = (self._tiled.height, self._tiled.width), Fraction(*self._owner.header.time_base)
-        found = [interest.weights(float(frame.pts * time_base), *size) for frame in frames]
-        if all(weights is None for weights in found):
-            return None
-        alike = torch.ones(size[0] // PATCH, size[1] // PATCH)
-        return torch.stack([alike if weights is None else weights for weights in found])
+        time_base = Fraction(*self._owner.header.time_base)
+        return interest.weights([float(frame.pts * time_base) for frame in frames], last.y[0])
 
     def _collect(self, most: int) -> None:
         """Waits until at most so many frames are on their way."""

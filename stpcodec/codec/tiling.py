@@ -86,11 +86,10 @@ class TiledCodec:
         return (_window(planes, tile) for tile in self.tiles)
 
     def patches(self, weights: Tensor) -> list[Tensor]:
-        """The parts of a grid of patches ``[N, H/16, W/16]`` under the tiles."""
+        """The parts of a grid of patches ``[H/16, W/16]`` under the tiles."""
         side = self.codec.alignment
         return [
             weights[
-                :,
                 tile.y // side : (tile.y + tile.height) // side,
                 tile.x // side : (tile.x + tile.width) // side,
             ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import stpcodec
+from stpcodec.codec.tune import PSNR
 from stpcodec.container import StpReader
 from stpcodec.errors import VerificationFailed
 from stpcodec.evaluation.clips import Clip
@@ -48,11 +49,12 @@ class Subject(Protocol):
 
 
 class StpCodec:
-    """`stpcodec.encode` and `stpcodec.decode` with one model, by name or weights file."""
+    """`stpcodec.encode` and `stpcodec.decode` with one model, by name or weights file; tuned, it has another name."""
 
-    def __init__(self, model: str, *, device: str = "auto") -> None:
+    def __init__(self, model: str, *, device: str = "auto", tune: str = PSNR) -> None:
         # Names of files are made with it, so a path must not pass through.
-        self.name = Path(model).stem if "/" in model else model
+        self.name = (Path(model).stem if "/" in model else model) + (f"+{tune}" if tune != PSNR else "")
+        self._tune = tune
         self._model = model
         self._device = device
         self._version: str | None = None
@@ -71,10 +73,13 @@ class StpCodec:
         return self._version
 
     def encode(self, source: Path, target: Path, *, quality: int) -> Coded:
+        from stpcodec.codec.interest import Interest  # loads torch
+        from stpcodec.codec.qualities import Qualities
+
         report = stpcodec.encode(
             source,
             target,
-            quality=quality,
+            quality=Qualities(quality, interest=None if self._tune == PSNR else Interest(tune=self._tune)),
             model=self._model,
             device=self._device,
             overwrite=True,

@@ -26,7 +26,8 @@ class PictureLatents:
     none, zeros ``[frame_count, ...]``); None of an intra picture. choice: int32 ``[H/16, W/16]`` of a picture
     between two references, see latents/blend.py. regions: int32 ``[⌈H/64⌉, ⌈W/64⌉]`` of a picture whose mode says so,
     see latents/regions.py. first_frame: counted in its chunk. quality: 1..100, of this picture.
-    mode: the transform's own choice, 0..127.
+    mode: the transform's own choice, 0..31 or 64. levels: int32 ``[⌈H/32⌉, ⌈W/32⌉]``, see latents/levels.py; None: all
+    are 0.
     """
 
     y: Tensor
@@ -38,6 +39,7 @@ class PictureLatents:
     quality: int
     mode: int
     regions: Tensor | None = None
+    levels: Tensor | None = None
 
     @property
     def intra(self) -> bool:
@@ -52,6 +54,8 @@ class PictureLatents:
             named["blend"] = self.choice
         if self.regions is not None:
             named["regions"] = self.regions
+        if self.levels is not None:
+            named["levels"] = self.levels
         return {name: tensor.numpy() for name, tensor in named.items()}
 
     def hash_into(self, digest: Hash) -> None:

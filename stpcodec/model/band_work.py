@@ -20,6 +20,7 @@ from stpcodec.model.compiled_hyper import CompiledHyper
 from stpcodec.model.compiled_network import CompiledNetwork
 from stpcodec.model.network import GREY, ChunkNetwork, Context
 from stpcodec.model.planes import Planes
+from stpcodec.model.quality import Quality, batched, lines_of
 
 
 class BandWork(Protocol):
@@ -31,7 +32,7 @@ class BandWork(Protocol):
         whether it counts anywhere."""
         ...
 
-    def analyse(self, frame: Planes, quality: int, context: Context | None, band: Band) -> Tensor:
+    def analyse(self, frame: Planes, quality: Quality, context: Context | None, band: Band) -> Tensor:
         """Real latents ``[1, latents, rows, columns]`` in steps."""
         ...
 
@@ -40,7 +41,7 @@ class BandWork(Protocol):
         ...
 
     def syntheses(
-        self, y: Tensor, quality: int, context: Context | None, band: Band, frames: Sequence[Planes]
+        self, y: Tensor, quality: Quality, context: Context | None, band: Band, frames: Sequence[Planes]
     ) -> None:  # fmt: skip
         """Fills the band's lines of frames from decoded y ``[1, latents, h, w]`` of the picture: of the first as the
         context says, of the second, if there is one, by the linear path alone. Clamped."""
@@ -78,20 +79,20 @@ class TorchWork:
             found = self._network.context(*(None if x is None else _fast(x) for x in parts))  # type: ignore[arg-type]
         return found if share is None else replace(found, network=share[packed_lines])
 
-    def analyse(self, frame: Planes, quality: int, context: Context | None, band: Band) -> Tensor:
+    def analyse(self, frame: Planes, quality: Quality, context: Context | None, band: Band) -> Tensor:
         values = _fast(pack_frames(frame.lines(band.computed(16)), 1))
         with self._autocast():
-            return self._network.analyse(values, self._level(quality), context)[:, :, band.inner(1)]
+            return self._network.analyse(values, self._level(quality, band), context)[:, :, band.inner(1)]
 
     def hyper(self, y: Tensor) -> Tensor:
         # Outside autocast: a float analysis, but its rounding must not depend on more than it has to.
         return self._network.hyper_analyse(y)
 
     def syntheses(
-        self, y: Tensor, quality: int, context: Context | None, band: Band, frames: Sequence[Planes]
+        self, y: Tensor, quality: Quality, context: Context | None, band: Band, frames: Sequence[Planes]
     ) -> None:  # fmt: skip
         with self._autocast():
-            plain, full = self._network.syntheses(_fast(y[:, :, band.computed(1)]), self._level(quality), context)
+            plain, full = self._network.syntheses(_fast(y[:, :, band.computed(1)]), self._level(quality, band), context)
         for frame, values in zip(frames, (plain if full is None else full, plain), strict=False):
             _fill(frame, values, band)
 
@@ -102,8 +103,8 @@ class TorchWork:
         enabled, kind = self._dtype != torch.float32, self._device.type
         return torch.autocast(kind, dtype=self._dtype if enabled else torch.bfloat16, enabled=enabled)
 
-    def _level(self, quality: int) -> Tensor:
-        return torch.tensor([quality], device=self._device)
+    def _level(self, quality: Quality, band: Band) -> Tensor:
+        return batched(lines_of(quality, band.computed(1)), self._device)
 
 
 class CompiledWork:
@@ -140,13 +141,14 @@ class CompiledWork:
             )
         return Context(prediction, features, None if share is None else share[band.own(2)])
 
-    def analyse(self, frame: Planes, quality: int, context: Context | None, band: Band) -> Tensor:
+    def analyse(self, frame: Planes, quality: Quality, context: Context | None, band: Band) -> Tensor:
         values = packed(frame, band.computed(16))
         residual = values - (GREY if context is None else context.prediction)
         size = (values.shape[2], values.shape[3])
         features = None if context is None else context.features
+        level = lines_of(quality, band.computed(1))
         with torch.autocast("cpu", enabled=False):
-            y = self._network.analyse(_positions(residual), quality, features, size, band.margin(2))
+            y = self._network.analyse(_positions(residual), level, features, size, band.margin(2))
         return y.view(1, band.stop - band.start, size[1] // 2, -1).permute(0, 3, 1, 2)
 
     def hyper(self, y: Tensor) -> Tensor:
@@ -154,9 +156,10 @@ class CompiledWork:
             return self._hyper(y)
 
     def syntheses(
-        self, y: Tensor, quality: int, context: Context | None, band: Band, frames: Sequence[Planes]
+        self, y: Tensor, quality: Quality, context: Context | None, band: Band, frames: Sequence[Planes]
     ) -> None:  # fmt: skip
-        y = y[:, :, band.computed(1)]
+        lines = band.computed(1)
+        y = y[:, :, lines]
         size = (2 * y.shape[2], 2 * y.shape[3])
         prediction = features = share = None
         if context is not None:
@@ -164,7 +167,7 @@ class CompiledWork:
             share = None if context.network is None else context.network.reshape(-1, 1)
         with torch.autocast("cpu", enabled=False):
             plain, full = self._network.syntheses(
-                _positions(y), quality, prediction, features, share, size, band.margin(2)
+                _positions(y), lines_of(quality, lines), prediction, features, share, size, band.margin(2)
             )
         for frame, values in zip(frames, (plain if full is None else full, plain), strict=False):
             unpack_into(values.view(2 * (band.stop - band.start), size[1], -1), frame, band.start * 16)

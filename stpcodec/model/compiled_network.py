@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stpcodec.model.config import LUMA_AND_CHROMA
-from stpcodec.model.layers import Block, QualityTable
+from stpcodec.model.layers import QUALITIES, Block, QualityTable, twice_as_fine
 from stpcodec.model.network import GREY, ChunkNetwork
+from stpcodec.model.quality import Quality
 from stpcodec.model.sparse_kernels import add_product
 
 Size = tuple[int, int]
@@ -29,7 +30,8 @@ NONE: Margin = (0, 0)
 
 class CompiledNetwork:
     """One band at a time. size: (h, w) at 1/8 resolution with the margin, all even; packed frames are ``[h·w, 96]``,
-    latents ``[h/2·w/2, latents]``. What comes back is without the margin, but for features.
+    latents ``[h/2·w/2, latents]``; a quality of every patch is ``[h/2, w/2]``. What comes back is without the margin,
+    but for features.
 
     coarse: the type of what only chooses integers.
     """
@@ -50,6 +52,7 @@ class CompiledNetwork:
         tables = ("analysis_quality", "synthesis_quality", "log_gain", "log_inverse_gain")
         self._tables: dict[str, QualityTable] = {name: getattr(network, name) for name in tables}
         self._of_quality = lru_cache(maxsize=400)(self._vector)
+        self._of_all = lru_cache(maxsize=len(tables))(self._vectors)
 
     def context(
         self, prediction: Tensor, reference: Tensor | None, difference: Tensor | None, size: Size, margin: Margin, *,
@@ -64,7 +67,9 @@ class CompiledNetwork:
     def features_margin(self, margin: Margin) -> Margin:
         return self._contexts[torch.float32].blocks.left(margin) if self._inter else margin
 
-    def analyse(self, residual: Tensor, quality: int, features: Tensor | None, size: Size, margin: Margin) -> Tensor:
+    def analyse(
+        self, residual: Tensor, quality: Quality, features: Tensor | None, size: Size, margin: Margin
+    ) -> Tensor:
         """Real latents in steps; residual: the packed frame less its prediction (GREY where there is none)."""
         known = margin if features is None else self.features_margin(margin)
         weight, bias = self._analysis_enter
@@ -72,7 +77,7 @@ class CompiledNetwork:
         x = torch.addmm(bias, seen.to(self._coarse), weight)
         if features is not None:
             x += features
-        x *= self._of_quality("analysis_quality", quality)
+        x *= self._factors("analysis_quality", quality, margin, known)
         x, seen_size, left = self._analysis_blocks(x, seen_size, known)
         even = (left[0] // 2 * 2, left[1] // 2 * 2)
         x, seen_size = _cut(x, seen_size, left, even)
@@ -82,16 +87,16 @@ class CompiledNetwork:
         weight, bias = self._analysis_leave
         y = torch.addmm(bias, _cut(x, wide_size, left, NONE)[0], weight).float()
         y.addmm_(join(*_cut(residual, size, margin, NONE)), self._linear)
-        return y.mul_(self._of_quality("log_gain", quality))
+        return y.mul_(self._factors("log_gain", quality, _halved(margin), NONE))
 
     def syntheses(
-        self, y: Tensor, quality: int, prediction: Tensor | None, features: Tensor | None, share: Tensor | None,
+        self, y: Tensor, quality: Quality, prediction: Tensor | None, features: Tensor | None, share: Tensor | None,
         size: Size, margin: Margin,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """Packed frames in float32, not clamped, see ChunkNetwork.syntheses. prediction None: an intra frame, else
         features None: the linear path alone; the network's type is that of the features. share ``[·, 1]``: of the
         network where it does not count everywhere, without margin."""
-        y = y * self._of_quality("log_inverse_gain", quality)
+        y = y * self._factors("log_inverse_gain", quality, NONE, NONE)  # margin and all
         own, own_size = _cut(y, _halved(size), _halved(margin), NONE)
         plain = _part(_of_latents(own, self._inverse, None), (2 * own_size[0], 2 * own_size[1]))
         if prediction is None:
@@ -114,13 +119,27 @@ class CompiledNetwork:
             x, size = _cut(x, size, left, both)
             x += _cut(features, (rows, size[1]), known, both)[0]
             left = both
-        x *= self._of_quality("synthesis_quality", quality)
+        x *= self._factors("synthesis_quality", quality, margin, left)
         x, size, left = network.blocks(x, size, left)
         weight, bias = network.leave
         x = _cut(x, size, left, NONE)[0]
         full = (plain + bias).addmm_(x, weight) if x.dtype == plain.dtype else plain + torch.addmm(bias, x, weight)
         # Chosen, not multiplied in: to the last bit what an encoder has put together from both.
         return plain, full if share is None else torch.where(share > 0, full, plain)
+
+    def _factors(self, name: str, quality: Quality, margin: Margin, wanted: Margin) -> Tensor:
+        """Of a table: ``[channels]``, or ``[·, channels]`` of every position within the margin `wanted`."""
+        if isinstance(quality, int):
+            return self._of_quality(name, quality)
+        if not name.startswith("log"):  # at 1/8 resolution
+            quality = twice_as_fine(quality)
+        height, width = quality.shape
+        places, _ = _cut(quality.reshape(-1), (height, width), margin, wanted)
+        return self._of_all(name)[places - 1]
+
+    def _vectors(self, name: str) -> Tensor:
+        """Of all qualities, ``[100, channels]``."""
+        return torch.stack([self._of_quality(name, quality) for quality in range(1, QUALITIES + 1)])
 
     def _vector(self, name: str, quality: int) -> Tensor:
         """``[channels]`` of a table; gains not as logarithms."""

@@ -22,6 +22,7 @@ from stpcodec.latents.quantise import SCALE_COUNT, scales
 from stpcodec.model.motion_tables import initial_tables
 from stpcodec.model.planes import Planes
 from stpcodec.model.prior_run import StepwiseRun
+from stpcodec.model.quality import Quality
 from stpcodec.model.rates import quantiser_step, sample_weight
 from stpcodec.model.transform import Model, PriorRun
 
@@ -94,15 +95,15 @@ class DctTransform:
         self.matrices = {size: dct_matrix(size).to(device) for size in (16, 8, frames)}
         self.law = (_class_ratio() ** (-self.prior.decay / CLASS_STEP)).view(1, -1, 1, 1)
 
-    def run_prior(self, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int]) -> PriorRun:
+    def run_prior(self, z: Tensor, previous: Tensor | None, quality: Quality, size: tuple[int, int]) -> PriorRun:
         return StepwiseRun(self.prior, z, previous, quality, size, self.law.device)
 
     def hyper_shape(self, height: int, width: int) -> tuple[int, int, int]:
         return 3, height, width
 
-    def error_weights(self, quality: int) -> Tensor:
-        weight = sample_weight(torch.tensor(quality)) * self._step(quality) ** 2
-        return weight.expand(self.latents)
+    def error_weights(self, quality: Quality) -> Tensor:
+        weight = sample_weight(torch.as_tensor(quality, device=self.law.device)) * self._step(quality).square()
+        return weight.expand(self.latents, *weight.shape)
 
     def choose_mode(self, frames: Planes, reference: Planes | None) -> int:
         """1: code the difference to the reference; 0: code the frames themselves."""
@@ -122,7 +123,7 @@ class DctTransform:
     def bare(self, context: Planes | None) -> Planes | None:
         return None
 
-    def analyse(self, frames: Planes, quality: int, context: Planes | None) -> tuple[Tensor, Tensor]:
+    def analyse(self, frames: Planes, quality: Quality, context: Planes | None) -> tuple[Tensor, Tensor]:
         base = context or Planes(*(torch.tensor(0.5, device=frames.y.device),) * 3)
         parts = [
             self._forward(plane - start, size)
@@ -131,22 +132,23 @@ class DctTransform:
         y = torch.cat(parts, 1) / self._step(quality)
         return y, self.hyper(y)
 
-    def synthesise(self, y: Tensor, quality: int, context: Planes | None) -> Planes:
+    def synthesise(self, y: Tensor, quality: Quality, context: Planes | None) -> Planes:
         luma = 256 * self.frames
         parts = (y * self._step(quality)).split((luma, luma // 4, luma // 4), 1)
         planes = (self._inverse(part, size) for part, size in zip(parts, (16, 8, 8), strict=True))
         base = context or Planes(*(torch.tensor(0.5, device=y.device),) * 3)
         return Planes(*(p + b for p, b in zip(planes, (base.y, base.u, base.v), strict=True))).clamp()
 
-    def alternatives(self, y: Tensor, quality: int, context: Planes | None, mode: int) -> list[tuple[Planes, int]]:
+    def alternatives(self, y: Tensor, quality: Quality, context: Planes | None, mode: int) -> list[tuple[Planes, int]]:
         return [(self.synthesise(y, quality, context), mode)]
 
-    @staticmethod
-    def _step(quality: int) -> float:
-        return float(quantiser_step(torch.tensor(float(quality))))
+    def _step(self, quality: Quality) -> Tensor:
+        """One, or ``[h, w]``."""
+        return quantiser_step(torch.as_tensor(quality, device=self.law.device))
 
     def refiner(
-        self, frames: Planes, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int
+        self, frames: Planes, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None,
+        quality: Quality,
     ) -> None:  # fmt: skip
         """None: of an orthonormal transform the analysis has the best latents."""
 

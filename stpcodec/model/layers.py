@@ -51,7 +51,10 @@ def zero_conv(inputs: int, outputs: int) -> nn.Conv2d:
 
 
 class QualityTable(nn.Module):
-    """A vector per quality 1..100, linear between trained points: ``forward(quality [B]) -> [B, channels, 1, 1]``."""
+    """A vector per quality 1..100, linear between trained points.
+
+    ``forward(quality [B]) -> [B, channels, 1, 1]``; of a quality for every place ``[B, h, w] -> [B, channels, h, w]``.
+    """
 
     def __init__(self, channels: int, initial: float = 0.0):
         super().__init__()
@@ -60,9 +63,17 @@ class QualityTable(nn.Module):
     def forward(self, quality: Tensor) -> Tensor:
         position = (quality.float() - 1) * ((QUALITY_POINTS - 1) / (QUALITIES - 1))
         low = position.floor().clamp(0, QUALITY_POINTS - 2)
-        fraction = (position - low)[:, None]
+        fraction = (position - low)[..., None]
         index = low.long()
-        return torch.lerp(self.points[index], self.points[index + 1], fraction)[:, :, None, None]
+        found = torch.lerp(self.points[index], self.points[index + 1], fraction)
+        return found[:, :, None, None] if quality.dim() == 1 else found.permute(0, 3, 1, 2)
+
+
+def twice_as_fine(quality: Tensor) -> Tensor:
+    """A quality for every place of a grid, for one of twice as many rows and columns; others as they are."""
+    if quality.dim() < 2:
+        return quality
+    return quality.repeat_interleave(2, -2).repeat_interleave(2, -1)
 
 
 class LinearPatch(nn.Module):

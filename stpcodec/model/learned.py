@@ -20,6 +20,7 @@ from stpcodec.model.planes import Planes, empty_frame
 from stpcodec.model.precision import analysis_dtype
 from stpcodec.model.prior_int8 import Int8Prior, eight_bit_products
 from stpcodec.model.prior_run import CompiledPrior, CompiledRun, LaidOutPrior, StepwiseRun
+from stpcodec.model.quality import Quality, batched
 from stpcodec.model.refine import Refiner, usable
 from stpcodec.model.side_by_side import side_by_side
 from stpcodec.model.transform import PriorRun
@@ -64,7 +65,7 @@ class LearnedTransform:
         if self.device.type == "cpu":
             self._compiled = Int8Prior(network.prior) if eight_bit_products() else CompiledPrior(network.prior)
 
-    def run_prior(self, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int]) -> PriorRun:
+    def run_prior(self, z: Tensor, previous: Tensor | None, quality: Quality, size: tuple[int, int]) -> PriorRun:
         if self._compiled is None:
             return StepwiseRun(self.prior, z, previous, quality, size, self.device)
         return CompiledRun(self._compiled, z, previous, quality, size)
@@ -72,8 +73,9 @@ class LearnedTransform:
     def hyper_shape(self, height: int, width: int) -> tuple[int, int, int]:
         return self.network.config.hyper, -(-height // 4), -(-width // 4)
 
-    def error_weights(self, quality: int) -> Tensor:
-        return self.network.error_weights(torch.tensor([quality], device=self.device))[0]
+    def error_weights(self, quality: Quality) -> Tensor:
+        weights = self.network.error_weights(batched(quality, self.device))[0]
+        return weights[:, 0, 0] if isinstance(quality, int) else weights
 
     def choose_mode(self, frames: Planes, reference: Planes | None) -> int:
         return 0
@@ -99,7 +101,7 @@ class LearnedTransform:
         bands = self._bands(height // 16)
         return tuple(zip(bands, side_by_side([partial(of_band, band) for band in bands]), strict=True))
 
-    def analyse(self, frames: Planes, quality: int, context: Contexts | None) -> tuple[Tensor, Tensor]:
+    def analyse(self, frames: Planes, quality: Quality, context: Contexts | None) -> tuple[Tensor, Tensor]:
         parts = context or self._without_context(frames.height // 16)
         y = torch.cat(
             side_by_side([partial(self._work.analyse, frames, quality, known, band) for band, known in parts]), 2
@@ -107,7 +109,8 @@ class LearnedTransform:
         return y, self.hyper(y)
 
     def refiner(
-        self, frames: Planes, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int
+        self, frames: Planes, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None,
+        quality: Quality,
     ) -> Refiner:  # fmt: skip
         parts: list[tuple[Band, Context | None]] = list(self._without_context(frames.height // 16))
         if references and field is not None:
@@ -123,10 +126,12 @@ class LearnedTransform:
     def hyper(self, y: Tensor) -> Tensor:
         return self._work.hyper(y).round().clamp(-LARGEST_HYPER, LARGEST_HYPER)
 
-    def synthesise(self, y: Tensor, quality: int, context: Contexts | None) -> Planes:
+    def synthesise(self, y: Tensor, quality: Quality, context: Contexts | None) -> Planes:
         return self._syntheses(y, quality, context, 1)[0]
 
-    def alternatives(self, y: Tensor, quality: int, context: Contexts | None, mode: int) -> list[tuple[Planes, int]]:
+    def alternatives(
+        self, y: Tensor, quality: Quality, context: Contexts | None, mode: int
+    ) -> list[tuple[Planes, int]]:
         found = self._syntheses(y, quality, context, 1 if context is None else 2)
         return list(zip(found, (mode, PLAIN), strict=False))
 
@@ -139,7 +144,7 @@ class LearnedTransform:
             self._work.bare(known, band, frame)
         return frame
 
-    def _syntheses(self, y: Tensor, quality: int, context: Contexts | None, count: int) -> list[Planes]:
+    def _syntheses(self, y: Tensor, quality: Quality, context: Contexts | None, count: int) -> list[Planes]:
         frames = [empty_frame(16 * y.shape[2], 16 * y.shape[3], self.device) for _ in range(count)]
         parts = context or self._without_context(y.shape[2])
         side_by_side([partial(self._work.syntheses, y, quality, known, band, frames) for band, known in parts])

@@ -5,7 +5,8 @@ or two, codes the difference linearly and lets residual networks on both sides, 
 what a linear transform cannot.
 
 Shapes: a chunk of B·T frames is packed to ``[B, 96·T, H/8, W/8]``; latents y are ``[B, latents, H/16, W/16]``,
-hyper-latents z ``[B, hyper, ceil(H/64), ceil(W/64)]``.
+hyper-latents z ``[B, hyper, ceil(H/64), ceil(W/64)]``. A quality is ``[B]``, or ``[B, H/16, W/16]`` where it differs
+from patch to patch.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from stpcodec.latents.quantise import LIMIT, SIXTEENTHS, compand_smooth
 from stpcodec.model.config import LUMA_AND_CHROMA, ModelConfig, NetworkConfig
-from stpcodec.model.layers import LinearPatch, QualityTable, blocks, zero_conv
+from stpcodec.model.layers import LinearPatch, QualityTable, blocks, twice_as_fine, zero_conv
 from stpcodec.model.prior import IntegerPrior
 from stpcodec.model.rates import sample_weight
 
@@ -89,13 +90,13 @@ class ChunkNetwork(nn.Module):
         return Context(prediction, self.context_blocks(x))
 
     def analyse(self, frames: Tensor, quality: Tensor, context: Context | None) -> Tensor:
-        """Packed frames ``[B, 96·T, h, w]`` to real latents y in quantiser steps; quality ``[B]``."""
+        """Packed frames ``[B, 96·T, h, w]`` to real latents y in quantiser steps."""
         residual = frames - (GREY if context is None else context.prediction)
         x = self.analysis_enter(residual)
         if context is not None:
             assert context.features is not None
             x = x + context.features
-        x = self.analysis_blocks(x * self.analysis_quality(quality))
+        x = self.analysis_blocks(x * self.analysis_quality(twice_as_fine(quality)))
         x = self.analysis_wide(self.analysis_down(F.pixel_unshuffle(x, 2)))
         y = self.linear.analyse(F.pixel_unshuffle(residual, 2)) + self.analysis_leave(x)
         return y.float() * torch.exp(self.log_gain(quality))
@@ -117,19 +118,20 @@ class ChunkNetwork(nn.Module):
         if context is not None:
             assert context.features is not None
             x = x + context.features
-        x = self.synthesis_blocks(x * self.synthesis_quality(quality))
+        x = self.synthesis_blocks(x * self.synthesis_quality(twice_as_fine(quality)))
         x = self.synthesis_leave(x)
         if context is not None and context.network is not None:
             x = x * context.network
         return plain, plain + x
 
     def error_weights(self, quality: Tensor) -> Tensor:
-        """``[B, latents]``: bits that a squared error of one step in a latent is worth at these qualities ``[B]``.
+        """``[B, latents, 1, 1]``, or of every patch: bits that a squared error of one step in a latent is worth.
 
         As if the synthesis were orthonormal behind its gains, as the basis that it started from is.
         """
-        gain = torch.exp(self.log_inverse_gain(quality))[:, :, 0, 0]
-        return sample_weight(quality)[:, None] * gain.square()
+        gain = torch.exp(self.log_inverse_gain(quality))
+        weight = sample_weight(quality)
+        return (weight[:, None, None, None] if quality.dim() == 1 else weight[:, None]) * gain.square()
 
     def hyper_analyse(self, y: Tensor) -> Tensor:
         """Real latents (quantiser steps) to real hyper-latents z."""

@@ -151,7 +151,8 @@ class IntegerPrior(nn.Module):
             _initialise(head.weight, 0.01)
 
     def begin(self, z: Tensor, previous: Tensor | None, quality: Tensor, size: tuple[int, int]) -> Tensor:
-        """z ``[B, hyper, h', w']`` integers; previous: companded ``[B, latents, h, w]`` or None; quality ``[B]``.
+        """z ``[B, hyper, h', w']`` integers; previous: companded ``[B, latents, h, w]`` or None; quality ``[B]``, or
+        ``[B, h, w]`` where it differs from patch to patch.
 
         Returns features ``[B, width, h, w]`` for `step`; size is (h, w).
         """
@@ -184,7 +185,8 @@ class IntegerPrior(nn.Module):
 
     def _quality_integers(self, name: str, quality: Tensor) -> Tensor:
         if self.frozen is not None:
-            return self.frozen[name][quality.long() - 1][:, :, None, None]
+            found = self.frozen[name][quality.long() - 1]
+            return found[:, :, None, None] if quality.dim() == 1 else found.permute(0, 3, 1, 2)
         return round_through(getattr(self, name)(quality) * SIXTEENTHS)
 
     def quality_integers(self) -> dict[str, Tensor]:

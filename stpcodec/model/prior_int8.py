@@ -22,7 +22,8 @@ from stpcodec.model.prior_int8_kernels import (
     depthwise,
     take_head,
 )
-from stpcodec.model.prior_run import doubled, step_positions
+from stpcodec.model.prior_run import doubled, offsets_of, step_positions
+from stpcodec.model.quality import Quality
 
 
 @cache
@@ -105,7 +106,7 @@ class Int8Prior:
             parts.append((head.weight[:, torch.from_numpy(both)].contiguous(), head.bias[both], head.shift[both]))
         return parts
 
-    def begin(self, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int]) -> np.ndarray:
+    def begin(self, z: Tensor, previous: Tensor | None, quality: Quality, size: tuple[int, int]) -> np.ndarray:
         hyper, height, width = z.shape
         sixteenths = z.clamp(-LARGEST_HYPER, LARGEST_HYPER) * SIXTEENTHS
         x = sixteenths.to(torch.int8).view(hyper, -1).T.contiguous().numpy()
@@ -118,19 +119,19 @@ class Int8Prior:
             x = self._beside(x, None if previous is None else previous.numpy())
         total = self._join(x)
         out = np.empty(total.shape, np.int8)
-        activate_with_offset(total, self._join.bias, self._join.shift, self._join_quality[quality - 1], out)
+        activate_with_offset(total, self._join.bias, self._join.shift, offsets_of(self._join_quality, quality), out)
         for block in self._trunk:
             out = block(out, size)
         return out
 
     def step(
-        self, number: int, features: np.ndarray, y: np.ndarray, quality: int, size: tuple[int, int]
+        self, number: int, features: np.ndarray, y: np.ndarray, quality: Quality, size: tuple[int, int]
     ) -> np.ndarray:
         flat = y.reshape(self._latents, -1)
         x = self._beside(features, flat) if number else features
         x = self._mix[number](self._enter[number].activated(x), size)
         index = np.zeros(flat.shape, np.uint8)
-        offsets = self._index_quality[quality - 1]
+        offsets = offsets_of(self._index_quality, quality)
         for group, positions in enumerate(step_positions(number, self._steps, *size)):
             if len(positions) and group < self._latents:
                 weight, bias, shift = self._heads[number][group]

@@ -64,11 +64,12 @@ def add_and_activate(total, bias, shift, offset, out):  # type: ignore[no-untype
 
 @exact
 def activate_with_offset(total, bias, shift, offset, out):  # type: ignore[no-untyped-def]
-    """The same with one line of offsets int32 ``[channels]`` for all positions."""
+    """The same with offsets int32 ``[positions, channels]``, or one line for all."""
+    every = offset.shape[0] > 1
     for position in range(total.shape[0]):
-        line, target = total[position], out[position]
+        line, added, target = total[position], offset[position if every else 0], out[position]
         for channel in range(total.shape[1]):
-            value = ((line[channel] + bias[channel]) >> shift[channel]) + offset[channel]
+            value = ((line[channel] + bias[channel]) >> shift[channel]) + added[channel]
             target[channel] = int8(min(max(value, int32(0)), MOST))
 
 
@@ -90,17 +91,18 @@ def compand_into(y, table, out):  # type: ignore[no-untyped-def]
 
 @exact
 def take_head(total, bias, shift, positions, first, stride, offsets, quiet_mean, quiet_index, index, y):  # type: ignore[no-untyped-def]
-    """prior_kernels.take_head of a head's sums int32 ``[positions, 2·group]``; offsets int32 ``[channels]``."""
-    group = total.shape[1] // 2
-    own = offsets[first::stride].copy()
+    """prior_kernels.take_head of a head's sums int32 ``[positions, 2·group]``; offsets int32."""
+    group, every = total.shape[1] // 2, offsets.shape[0] > 1
+    own = offsets[:, first::stride].copy()
     found, mean = np.empty((POSITIONS, group), np.int32), np.empty((POSITIONS, group), np.int32)
     for start in range(0, positions.shape[0], POSITIONS):
         stop = min(start + POSITIONS, positions.shape[0])
         # Along channels first, by vector instructions; then to where it belongs, along positions.
         for number in range(start, stop):
             line, indices, means = total[number], found[number - start], mean[number - start]
+            added = own[positions[number] if every else 0]
             for place in range(group):
-                scale = ((line[place] + bias[place]) >> shift[place]) + own[place]
+                scale = ((line[place] + bias[place]) >> shift[place]) + added[place]
                 scale = min(max(scale >> 1, int32(0)), int32(SCALE_COUNT - 1))
                 value = (line[group + place] + bias[group + place]) >> shift[group + place]
                 value = min(max(value, int32(-LARGEST_MEAN)), int32(LARGEST_MEAN))

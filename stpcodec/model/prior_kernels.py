@@ -81,14 +81,16 @@ def take_head(head, positions, first, stride, offsets, quiet_mean, quiet_index, 
     """Puts a head's scale indices and means of some positions and channels where they belong: prior.IntegerPrior.step.
 
     head ``[positions, 2·group]``, before its floor: indices, then means, of channels first, first + stride, ...;
-    offsets ``[channels]`` of the quality. index uint8 and y int32 ``[channels, all positions]``.
+    offsets ``[all positions, channels]`` of their qualities, or one line for all. index uint8 and y int32 ``[channels,
+    all positions]``.
     """
-    group = head.shape[1] // 2
+    group, every = head.shape[1] // 2, offsets.shape[0] > 1
     for number in range(positions.shape[0]):
         at, line = positions[number], head[number]
+        added = offsets[at if every else 0]
         for place in range(group):
             channel = first + place * stride
-            found = int32(np.floor((np.floor(line[place]) + offsets[channel]) * float32(0.5)))
+            found = int32(np.floor((np.floor(line[place]) + added[channel]) * float32(0.5)))
             found = min(max(found, 0), SCALE_COUNT - 1)
             mean = int32(np.floor(line[group + place]))
             if abs(mean) <= quiet_mean and found <= quiet_index:

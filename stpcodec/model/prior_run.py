@@ -26,6 +26,7 @@ from stpcodec.model.prior import (
     power_of_two,
 )
 from stpcodec.model.prior_kernels import activate_in_place, add_and_activate, compand_into, depthwise, take_head
+from stpcodec.model.quality import Quality, batched
 from stpcodec.model.transform import Prior
 
 assert INDEX_PER_UNIT / SIXTEENTHS == 0.5, "take_head halves"
@@ -35,14 +36,14 @@ Features = TypeVar("Features")
 
 class StepwiseRun:
     """By the prior's own methods, on any device. z int32 ``[hyper, h', w']``; previous int32 ``[latents, h, w]`` in
-    sixteenths, or None; size is (h, w)."""
+    sixteenths, or None; size is (h, w). quality: see model/quality.py."""
 
     def __init__(
-        self, prior: Prior, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int],
+        self, prior: Prior, z: Tensor, previous: Tensor | None, quality: Quality, size: tuple[int, int],
         device: torch.device,
     ) -> None:  # fmt: skip
         self._prior, self._size, self._device = prior, size, device
-        self._quality = torch.tensor([quality], device=device)
+        self._quality = batched(quality, device)
         seen = None if previous is None else compand(previous[None].to(device))
         with torch.autocast(device.type, enabled=False):  # see CompiledRun
             self._features = prior.begin(z[None].float().to(device), seen, self._quality, size)
@@ -119,7 +120,7 @@ class CompiledPrior:
             parts.append((head.weight[:, both].contiguous(), head.bias[both].contiguous()))
         return parts
 
-    def begin(self, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int]) -> Tensor:
+    def begin(self, z: Tensor, previous: Tensor | None, quality: Quality, size: tuple[int, int]) -> Tensor:
         hyper, height, width = z.shape
         sixteenths = z.clamp(-LARGEST_HYPER, LARGEST_HYPER) * SIXTEENTHS
         x = sixteenths.float().view(hyper, -1).T.contiguous()
@@ -134,13 +135,13 @@ class CompiledPrior:
                 seen = np.ascontiguousarray(previous.numpy(), np.int32).reshape(self._latents, -1)
                 compand_into(seen, self._table, x.numpy()[:, -self._latents :])
         out = self._join(x)
-        add_and_activate(out.numpy(), self._join_quality[quality - 1][None], out.numpy())
+        add_and_activate(out.numpy(), offsets_of(self._join_quality, quality), out.numpy())
         for block in self._trunk:
             out = block(out, size)
         return out
 
     def step(
-        self, number: int, features: Tensor, y: np.ndarray, quality: int, size: tuple[int, int]
+        self, number: int, features: Tensor, y: np.ndarray, quality: Quality, size: tuple[int, int]
     ) -> np.ndarray:
         flat = y.reshape(self._latents, -1)
         x = features
@@ -149,7 +150,7 @@ class CompiledPrior:
             compand_into(flat, self._table, x.numpy()[:, -self._latents :])
         x = self._mix[number](self._enter[number].activated(x), size)
         index = np.zeros(flat.shape, np.uint8)
-        offsets = self._index_quality[quality - 1]
+        offsets = offsets_of(self._index_quality, quality)
         for group, positions in enumerate(step_positions(number, self._steps, *size)):
             if len(positions) and group < self._latents:
                 weight, bias = self._heads[number][group]
@@ -163,9 +164,9 @@ class CompiledPrior:
 class LaidOutPrior(Protocol[Features]):
     """A frozen IntegerPrior on the CPU, laid out for `CompiledRun`."""
 
-    def begin(self, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int]) -> Features: ...
+    def begin(self, z: Tensor, previous: Tensor | None, quality: Quality, size: tuple[int, int]) -> Features: ...
     def step(
-        self, number: int, features: Features, y: np.ndarray, quality: int, size: tuple[int, int]
+        self, number: int, features: Features, y: np.ndarray, quality: Quality, size: tuple[int, int]
     ) -> np.ndarray: ...
 
 
@@ -173,7 +174,7 @@ class CompiledRun(Generic[Features]):
     """As `StepwiseRun`, and the same integers."""
 
     def __init__(
-        self, prior: LaidOutPrior[Features], z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int]
+        self, prior: LaidOutPrior[Features], z: Tensor, previous: Tensor | None, quality: Quality, size: tuple[int, int]
     ) -> None:
         self._prior, self._quality, self._size = prior, quality, size
         # A caller's own mixed precision would round the prior's sums to eight bits.
@@ -183,6 +184,13 @@ class CompiledRun(Generic[Features]):
     def step(self, number: int, y: np.ndarray) -> np.ndarray:
         with torch.autocast("cpu", enabled=False):
             return self._prior.step(number, self._features, y, self._quality, self._size)
+
+
+def offsets_of(table: np.ndarray, quality: Quality) -> np.ndarray:
+    """Lines of a table ``[100, channels]``: one for all positions, or one for each."""
+    if isinstance(quality, int):
+        return table[quality - 1 : quality]
+    return table[quality.numpy().reshape(-1) - 1]
 
 
 def doubled(x: Tensor, height: int, width: int) -> Tensor:

@@ -13,11 +13,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from stpcodec.latents.chunk import PATCH
 from stpcodec.model.bands import Band
 from stpcodec.model.chunk_io import unpack_frames
 from stpcodec.model.network import ChunkNetwork, Context
 from stpcodec.model.planes import Planes
-from stpcodec.model.rates import lagrange_lambda, squared_error
+from stpcodec.model.quality import Quality, batched
+from stpcodec.model.rates import lagrange_lambda, squared_error, squared_error_map
 
 
 class Refiner:
@@ -26,7 +28,7 @@ class Refiner:
     little more than half the time, and latents move by a twentieth more or less than they would."""
 
     def __init__(
-        self, network: ChunkNetwork, frames: Planes, parts: Sequence[tuple[Band, Context | None]], quality: int, *,
+        self, network: ChunkNetwork, frames: Planes, parts: Sequence[tuple[Band, Context | None]], quality: Quality, *,
         dtype: torch.dtype = torch.float32,
     ) -> None:  # fmt: skip
         self.network, self._frames, self.parts, self._quality = network, frames, parts, quality
@@ -41,17 +43,25 @@ class Refiner:
         # Codecs run in inference mode, whose tensors no gradient can be taken of.
         autocast = torch.autocast(decoded.device.type, dtype=torch.bfloat16, enabled=self._dtype == torch.bfloat16)
         with torch.inference_mode(False), torch.enable_grad(), autocast:
-            quality = torch.tensor([self._quality], device=decoded.device)
+            quality = batched(self._quality, decoded.device)
             latents = decoded.clone().float()
             slope = torch.zeros_like(latents)
             for band, context in self.parts:
                 own, near = self._frames.lines(band.own(16)), band.computed(1)
                 part = latents[:, :, near].requires_grad_(True)
-                made = self.network.synthesise(part, quality, context)[:, :, band.inner(2)].float()
-                error = squared_error(unpack_frames(made, 1), own).sum() * own.y.numel()
-                slope[:, :, near] += torch.autograd.grad(lagrange_lambda(quality)[0] * error, part)[0]
-            curvature = 2 * self.network.error_weights(quality)[:, :, None, None]
+                level = quality if quality.dim() == 1 else quality[:, near]
+                made = self.network.synthesise(part, level, context)[:, :, band.inner(2)].float()
+                cost = _cost(unpack_frames(made, 1), own, quality if quality.dim() == 1 else quality[:, band.own(1)])
+                slope[:, :, near] += torch.autograd.grad(cost, part)[0]
+            curvature = 2 * self.network.error_weights(quality)
             return (latents - slope / curvature).detach()
+
+
+def _cost(made: Planes, wanted: Planes, quality: Tensor) -> Tensor:
+    """Of errors, in bits; quality ``[1]``, or ``[1, h, w]`` of every patch."""
+    if quality.dim() == 1:
+        return lagrange_lambda(quality)[0] * (squared_error(made, wanted).sum() * wanted.y.numel())
+    return (lagrange_lambda(quality) * squared_error_map(made, wanted, PATCH)).sum()
 
 
 def usable(frames: Planes) -> Planes:

@@ -13,6 +13,7 @@ from torch import Tensor
 from stpcodec.entropy.tables import TableSet
 from stpcodec.model.motion_tables import MotionTables
 from stpcodec.model.planes import Planes
+from stpcodec.model.quality import Quality
 from stpcodec.model.refine import Refiner
 
 
@@ -59,7 +60,7 @@ class Transform(Protocol):
     @property
     def prior(self) -> Prior: ...
 
-    def run_prior(self, z: Tensor, previous: Tensor | None, quality: int, size: tuple[int, int]) -> PriorRun:
+    def run_prior(self, z: Tensor, previous: Tensor | None, quality: Quality, size: tuple[int, int]) -> PriorRun:
         """The prior for one picture: z int32 ``[*hyper_shape]``; previous int32 ``[latents, h, w]``, or None."""
         ...
 
@@ -73,8 +74,9 @@ class Transform(Protocol):
         """Shape of z for a latent grid of height × width."""
         ...
 
-    def error_weights(self, quality: int) -> Tensor:
-        """``[latents]``: bits that a squared error of one step in a latent is worth at this quality."""
+    def error_weights(self, quality: Quality) -> Tensor:
+        """``[latents]``, or ``[latents, h, w]`` where the quality differs from patch to patch: bits that a squared
+        error of one step in a latent is worth."""
         ...
 
     def choose_mode(self, frames: Planes, reference: Planes | None) -> int:
@@ -85,7 +87,8 @@ class Transform(Protocol):
         self, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int, mode: int, *,
         warped: tuple[Tensor, Tensor] | None = None, regions: Tensor | None = None, precise: bool = True,
     ) -> Any:  # fmt: skip
-        """What both sides know; field ``[references, 2, rows, columns]`` in quarter samples, choice ``[h, w]``.
+        """What both sides know; quality: of the picture; field ``[references, 2, rows, columns]`` in quarter samples,
+        choice ``[h, w]``.
 
         warped: two references as the field moves them (chunk_io.warped_pair), if the caller has them already. regions:
         of a picture in `mixed_mode` (latents/regions.py). precise: False where what is synthesised only helps to
@@ -102,12 +105,13 @@ class Transform(Protocol):
         """The mode of a picture that is synthesised in full in some regions and plainer in others; None if none is."""
         ...
 
-    def analyse(self, frames: Planes, quality: int, context: Any) -> tuple[Tensor, Tensor]:
+    def analyse(self, frames: Planes, quality: Quality, context: Any) -> tuple[Tensor, Tensor]:
         """`frames` frames to real y ``[1, latents, h, w]`` in steps and integer-valued z ``[1, *hyper_shape]``."""
         ...
 
     def refiner(
-        self, frames: Planes, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None, quality: int
+        self, frames: Planes, references: Sequence[Planes], field: Tensor | None, choice: Tensor | None,
+        quality: Quality,
     ) -> Refiner | None:  # fmt: skip
         """For better latents than `analyse` has; None where there are none. field, choice: as of `context`."""
         ...
@@ -116,11 +120,11 @@ class Transform(Protocol):
         """z of a y that was changed after `analyse`."""
         ...
 
-    def synthesise(self, y: Tensor, quality: int, context: Any) -> Planes:
+    def synthesise(self, y: Tensor, quality: Quality, context: Any) -> Planes:
         """Decoded y ``[1, latents, h, w]`` in steps to `frames` frames, clamped to [0, 1]."""
         ...
 
-    def alternatives(self, y: Tensor, quality: int, context: Any, mode: int) -> list[tuple[Planes, int]]:
+    def alternatives(self, y: Tensor, quality: Quality, context: Any, mode: int) -> list[tuple[Planes, int]]:
         """`synthesise`, and what other modes would make of the same latents, each with its mode."""
         ...
 

@@ -131,7 +131,7 @@ def _prior_pass(
     size = (y.shape[2], y.shape[3])
     seen = None if previous is None else compand_trained(previous)
     features = prior.begin(z_hat, seen, quality, size)
-    weight = CAUTION * network.error_weights(quality).detach()[:, :, None, None]
+    weight = CAUTION * network.error_weights(quality).detach()
     y_hat, indices, means = (torch.zeros_like(y) for _ in range(3))
     for number in range(prior.steps):
         known = None if number == 0 else compand_trained(y_hat)

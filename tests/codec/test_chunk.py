@@ -16,7 +16,7 @@ from torch import Tensor
 from stpcodec.codec import picture as picture_module
 from stpcodec.codec.choices import Choices
 from stpcodec.codec.chunk import LONGEST_CHUNK, ChunkCodec, EncodedChunk, History
-from stpcodec.codec.picture import ABSENT, OFFSET_ZERO, SKIP
+from stpcodec.codec.picture import ABSENT, LEVELLED, OFFSET_ZERO, SKIP
 from stpcodec.errors import CorruptFile
 from stpcodec.latents.blend import BOTH, ONLY_FUTURE, ONLY_PAST
 from stpcodec.latents.chunk import ChunkLatents, PictureLatents
@@ -680,7 +680,7 @@ MODES = {"intra": {0}, "inter": {0, PLAIN, MIXED, SKIP}, "dct intra": {0}, "dct 
 
 @pytest.mark.parametrize("kind", MODES)
 def test_unknown_modes_are_refused(kind: str, tiny: ChunkCodec) -> None:
-    """All 128: what no encoder writes must not be taken for something else. Of anchors and of pictures between."""
+    """All 64: what no encoder writes must not be taken for something else. Of anchors and of pictures between."""
     codec = ChunkCodec(load_model("dct", device=CPU)) if kind.startswith("dct") else tiny
     intra, inter = encode(codec, clip(3, 32, 48), (1, 2)).chunks
     chunk, count, previous = (intra, 1, None) if kind.endswith("intra") else (inter, 2, intra.latents)
@@ -695,12 +695,76 @@ def test_unknown_modes_are_refused(kind: str, tiny: ChunkCodec) -> None:
 
     for number, sent in enumerate(chunk.latents.pictures):
         assert decode(number, sent.mode).mode == sent.mode in MODES[kind]
-        for mode in set(range(128)) - MODES[kind]:
+        for mode in {mode for mode in range(128) if not mode & LEVELLED} - MODES[kind]:
             with pytest.raises(CorruptFile, match=f"a picture of mode {mode}, which there is not"):
                 decode(number, mode)
         for mode in MODES[kind]:
             with contextlib.suppress(CorruptFile):  # the stream is another mode's
                 assert decode(number, mode).mode == mode
+
+
+def weighed(codec: ChunkCodec, frames: Planes, lengths: tuple[int, ...], weights: list[Tensor | None]) -> Coded:
+    """As `encode`, with what errors in the patches of each chunk count."""
+    chunks, history, start = [], None, 0
+    for count, counts in zip(lengths, weights, strict=True):
+        part = frames[start : start + count]
+        chunk = codec.begin(part, quality=50, history=history, weights=counts)
+        for picture in chunk.order:
+            chunk.code(picture)
+        chunks.append(chunk.result())
+        history, start = chunks[-1].history, start + count
+    return Coded(lengths, chunks, frames, 50)
+
+
+def counting(left: float, right: float) -> Tensor:
+    """Weights of 64×96 samples."""
+    return torch.tensor([left] * 2 + [1.0] * 2 + [right] * 2).repeat(4, 1)
+
+
+def test_levels_hold_until_others_are_said(codec: ChunkCodec) -> None:
+    """Of every chunk: by its first picture alone, and only where they change."""
+    one, two, alike = counting(4, 0.25), counting(1, 4), torch.ones(4, 6)
+    coded = weighed(codec, clip(13, 64, 96), (1, 4, 4, 2, 2), [one, one, two, alike, None])
+    latents = decode_latents(codec, coded)
+    assert digest(latents) == digest([chunk.latents for chunk in coded.chunks])
+    expected = [[5, 0, -5], [5, 0, -5], [0, 0, 5], [0, 0, 0], [0, 0, 0]]
+    said_with = (True, False, True, True, False)
+    for chunk, found, levels, said in zip(coded.chunks, latents, expected, said_with, strict=True):
+        for number, picture in enumerate(found.pictures):
+            assert picture.levels is not None
+            assert picture.levels.tolist() == [levels, levels]
+            assert bool(chunk.streams[0][2 * number + 1] & LEVELLED) == (said and number == 0)
+    for planes, chunk in zip(synthesise(codec, latents), coded.chunks, strict=True):
+        assert_same(planes, chunk.reconstruction)
+
+
+def test_levels_of_nought_are_not_said_and_change_nothing(codec: ChunkCodec) -> None:
+    frames = clip(6, 64, 96)
+    plain, alike = (weighed(codec, frames, (1, 4, 1), [weights] * 3) for weights in (None, torch.ones(4, 6)))
+    assert [chunk.streams for chunk in plain.chunks] == [chunk.streams for chunk in alike.chunks]
+    assert all(picture.levels is None for chunk in alike.chunks for picture in chunk.latents.pictures)
+
+
+def test_errors_go_where_they_count_less(codec: ChunkCodec) -> None:
+    frames = clip(6, 64, 96)
+    errors = []
+    for weights in (counting(4, 0.25), counting(0.25, 4)):
+        coded = weighed(codec, frames, (1, 4, 1), [weights] * 3)
+        made = torch.cat([chunk.reconstruction.y for chunk in coded.chunks])
+        square = (made - frames.y).square()
+        errors.append((float(square[:, :, :32].sum()), float(square[:, :, -32:].sum())))
+    assert errors[0][0] < 0.85 * errors[1][0]
+    assert errors[1][1] < 0.85 * errors[0][1]
+
+
+def test_levels_are_part_of_the_hash(tiny: ChunkCodec) -> None:
+    (chunk,) = weighed(tiny, clip(1, 64, 96), (1,), [counting(4, 1)]).chunks
+    picture = chunk.latents.anchor
+    assert picture.levels is not None
+    found = {
+        digest([ChunkLatents((replace(picture, levels=levels),))]) for levels in (picture.levels, -picture.levels, None)
+    }
+    assert len(found) == 3
 
 
 def test_calls_that_are_wrong(codec: ChunkCodec) -> None:

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from stpcodec.codec.encoder import encode
-from stpcodec.codec.interest import Interest, Region, raised
+from stpcodec.codec.interest import LOG_LAMBDA_STEP, Interest, Region, levels_of
 from stpcodec.codec.qualities import Qualities
 from stpcodec.codec.stpfile import open as open_stp
 from stpcodec.codec.verify import verify
 from stpcodec.errors import UsageError
+from stpcodec.latents.levels import LARGEST_LEVEL, LEVEL_STEP
 from tests.codec.clips import pictures, write_video
 
 
@@ -24,9 +25,11 @@ def test_shares_of_patches() -> None:
     assert not Region(100, 100, 16, 16).shares(64, 48).any()
 
 
+GREY = torch.full((64, 64), 0.5)
+
+
 def test_the_geometric_mean_is_one() -> None:
-    weights = Interest((Region(0, 0, 32, 32, 8), Region(16, 0, 16, 16, 0.5))).weights(0, 64, 64)
-    assert weights is not None
+    weights = Interest((Region(0, 0, 32, 32, 8), Region(16, 0, 16, 16, 0.5))).weights([0], GREY)
     assert float(weights.log().mean()) == pytest.approx(0, abs=1e-6)
     assert float(weights[0, 0] / weights[3, 3]) == pytest.approx(8)
     assert float(weights[0, 1] / weights[3, 3]) == pytest.approx(4)
@@ -34,17 +37,39 @@ def test_the_geometric_mean_is_one() -> None:
 
 def test_times() -> None:
     interest = Interest((Region(0, 0, 16, 16, start_seconds=2, end_seconds=3),))
-    assert [interest.weights(t, 32, 32) is not None for t in (1.99, 2, 2.99, 3)] == [False, True, True, False]
-    assert Interest((Region(0, 0, 32, 32),)).weights(0, 32, 32) is None  # all of the frame: nothing to take from
+
+    def differ(*times: float) -> bool:
+        weights = interest.weights(times, GREY)
+        return bool((weights != weights[0, 0]).any())
+
+    assert [differ(time) for time in (1.99, 2, 2.99, 3)] == [False, True, True, False]
+    assert [differ(1.9, 2.1), differ(2.9, 3.1), differ(1.8, 1.9), differ(1.5, 3.5)] == [True, True, False, False]
+    # All of the frame: nothing to take from.
+    assert torch.equal(Interest((Region(0, 0, 64, 64),)).weights([0], GREY), torch.ones(4, 4))
 
 
-def test_what_quality_gives_weights_lose() -> None:
-    weights = torch.tensor([[4.0, 0.5]])
-    quality, left = raised(50, weights)
-    assert 50 < quality < 80
-    gain = math.log(float(weights[0, 0] / left[0, 0])) / (quality - 50)
-    assert raised(100, weights)[0] == 100
-    assert gain == pytest.approx(math.log(200) / 99, rel=1e-4)
+def test_levels_are_the_nearest_and_stay_while_nearly_right() -> None:
+    step = LOG_LAMBDA_STEP * LEVEL_STEP  # of a level, as a logarithm
+
+    def levels(held: torch.Tensor | None, *wanted: float) -> list[int] | None:
+        logs = torch.tensor(wanted)[None].repeat_interleave(2, 0).repeat_interleave(2, 1)
+        found = levels_of(torch.exp(step * logs), held)
+        return None if found is None else found[0].tolist()
+
+    assert levels(None, 0.4, -0.4, 0.2) is None
+    assert levels(None, 1.4, -2.6, 0.4, 30, -30) == [1, -3, 0, LARGEST_LEVEL, -LARGEST_LEVEL]
+    held = torch.tensor([[1, 1, -3, 0]], dtype=torch.int32)
+    assert levels(held, 1.7, 1.8, -2.3, 0.7) == [1, 2, -3, 0]
+    assert levels(torch.zeros(1, 2, dtype=torch.int32), 0, 0) == [0, 0]  # what held is said to be over
+
+
+def test_a_level_is_of_four_patches_and_of_what_there_is_at_the_border() -> None:
+    weights = torch.ones(3, 3)
+    weights[2, 2] = math.exp(2 * LOG_LAMBDA_STEP * LEVEL_STEP)
+    weights[0, 0] = math.exp(4 * LOG_LAMBDA_STEP * LEVEL_STEP)
+    found = levels_of(weights, None)
+    assert found is not None
+    assert found.tolist() == [[1, 0], [0, 2]]
 
 
 @pytest.mark.parametrize("region", [(-1, 0, 8, 8), (0, 0, 0, 8), (0, 0, 8, 8, 100), (0, 0, 8, 8, 2, 3, 3)])

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from stpcodec.codec import encoder
+from stpcodec.codec.interest import Interest
 from stpcodec.codec.models import codec_of_file
 from stpcodec.codec.patch_bits import PictureBits, chunk_bits
+from stpcodec.codec.qualities import Qualities
 from stpcodec.codec.segments import SegmentCodec
 from stpcodec.container import StpReader
 from tests.codec.clips import Triple, pictures, write_video
@@ -47,10 +49,12 @@ def lively(count: int, *, height: int, width: int) -> list[Triple]:
 
 @pytest.mark.parametrize("which", ["dct", "tiny"])
 @pytest.mark.parametrize("tile", [0, 128])
-def test_patches_share_what_was_coded(tmp_path: Path, tiny_weights: Path, which: str, tile: int) -> None:
+@pytest.mark.parametrize("tune", ["psnr", "ssim"])
+def test_patches_share_what_was_coded(tmp_path: Path, tiny_weights: Path, which: str, tile: int, tune: str) -> None:
     model = which if which == "dct" else str(tiny_weights)
     clip = write_video(tmp_path / "clip.mkv", pictures(10, height=144, width=208))
-    encoder.encode(clip, tmp_path / "clip.stp", model=model, quality=60, segment_frames=6, tile=tile)
+    quality = Qualities(60, interest=Interest(tune=tune))
+    encoder.encode(clip, tmp_path / "clip.stp", model=model, quality=quality, segment_frames=6, tile=tile)
     found = bits_of(tmp_path / "clip.stp", model)
     assert sum(bits.frame_count for _, bits in found) == 10
     streams = 6 if tile else 1  # two rows of three tiles

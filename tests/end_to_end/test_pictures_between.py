@@ -148,18 +148,18 @@ def test_latents_are_those_of_every_picture(tmp_path: Path, tiny_weights: Path) 
 
 @pytest.mark.usefixtures("greedy")
 def test_the_latents_hash_can_be_checked_from_outside(tmp_path: Path, tiny_weights: Path) -> None:
-    """FORMAT.md §15, with the integers that Python gives and the bytes of the heads."""
+    """FORMAT.md §16, with the integers that Python gives and the bytes of the heads."""
     stp = make(tmp_path, tiny_weights, 7)
     with stpcodec.open(stp, model=str(tiny_weights), device="cpu") as file, StpReader(stp) as reader:
         segment, found = reader.read_segment(0), file.latents(0)
         heads = [c.streams[0][at : at + 2] for c in segment.chunks for at in range(0, len(c.streams[0]), 2)]
         hasher = xxhash.xxh3_128()
         for part, (offset, mode) in zip(found, heads, strict=True):
-            for name in ("y", "z", "motion", "blend", "regions"):
+            for name in ("y", "z", "motion", "blend", "regions", "levels"):
                 if name in part.arrays:
                     array = part.arrays[name]
                     quality = reader.header.quality + offset - 128
-                    hasher.update(f"{name}{array.shape}q{quality}m{mode & 127}n1".encode())
+                    hasher.update(f"{name}{array.shape}q{quality}m{mode & 0x5F}n1".encode())
                     hasher.update(array.astype("<i4").tobytes())
         assert hasher.digest() == segment.latents_hash
 

@@ -11,6 +11,7 @@ from stpcodec.model.band_work import CompiledWork, TorchWork
 from stpcodec.model.bands import Band
 from stpcodec.model.learned import LearnedTransform
 from stpcodec.model.planes import Planes, empty_frame
+from stpcodec.model.quality import Quality
 from stpcodec.model.zoo import load_model
 from tests.model.test_bands import planes
 
@@ -36,7 +37,8 @@ def filled(fill: Callable[[list[Planes]], None], count: int, band: Band) -> list
 
 @pytest.mark.parametrize("band", BANDS)
 @pytest.mark.parametrize("kind", ["intra", "one", "one, shared", "two", "two, warped", "plain"])
-def test_compiled_and_torch_agree(kind: str, band: Band) -> None:
+@pytest.mark.parametrize("levelled", [False, True], ids=["one quality", "several"])
+def test_compiled_and_torch_agree(kind: str, band: Band, levelled: bool) -> None:
     if kind == "intra" and band is not BANDS[0]:
         pytest.skip("needs a taller picture; test_bands.py has one")
     model = load_model("stp-s", device=CPU)
@@ -56,15 +58,18 @@ def test_compiled_and_torch_agree(kind: str, band: Band) -> None:
     if "warped" in kind:
         warped = tuple(torch.rand(1, 96, HEIGHT // 8, WIDTH // 8, generator=random) for _ in range(2))
     y = torch.randint(-2, 3, (1, part.latents, HEIGHT // 16, WIDTH // 16), generator=random).float()
+    quality: Quality = 61
+    if levelled:
+        quality = torch.randint(1, 101, (HEIGHT // 16, WIDTH // 16), generator=random).int()
     found: list[list[torch.Tensor]] = []
     with torch.inference_mode():
         for work in works:
             context = None
             if kind != "intra":
                 context = work.context(references, field, choice, warped, share, band, network=kind != "plain")
-            results = [] if kind == "plain" else [work.analyse(frame, 61, context, band)]
+            results = [] if kind == "plain" else [work.analyse(frame, quality, context, band)]
             for count in (1, 2):
-                results += filled(lambda frames: work.syntheses(y, 61, context, band, frames), count, band)  # noqa: B023
+                results += filled(lambda frames: work.syntheses(y, quality, context, band, frames), count, band)  # noqa: B023
             if context is not None:
                 results += filled(lambda frames: work.bare(context, band, frames[0]), 1, band)  # noqa: B023
             found.append(results)

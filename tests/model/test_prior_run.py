@@ -12,6 +12,7 @@ from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.model.prior import IntegerPrior
 from stpcodec.model.prior_int8 import Int8Prior, eight_bit_products
 from stpcodec.model.prior_run import CompiledPrior, CompiledRun, StepwiseRun
+from stpcodec.model.quality import Quality
 from stpcodec.model.transform import PriorRun
 from tests.model.test_prior import frozen, make_prior
 
@@ -34,10 +35,11 @@ def coded(run: PriorRun, prior: IntegerPrior, size: tuple[int, int], loudness: i
 @given(
     height=st.integers(1, 9), width=st.integers(1, 9), quality=st.integers(1, 100), follows=st.booleans(),
     loudness=st.sampled_from([0, 1, 12, 300, 1 << 20]), seed=st.integers(0, 1000),
+    kind=st.sampled_from(["one", "alike", "differ"]),
 )  # fmt: skip
 def test_compiled_and_stepwise_runs_agree(
     steps: int, previous: bool, gain: float, height: int, width: int, quality: int, follows: bool, loudness: int,
-    seed: int,
+    seed: int, kind: str,
 ) -> None:  # fmt: skip
     prior, size = frozen(make_prior(steps=steps, previous=previous, seed=steps, gain=gain)), (height, width)
     random = torch.Generator().manual_seed(seed)
@@ -45,12 +47,17 @@ def test_compiled_and_stepwise_runs_agree(
     before = None
     if previous and follows:
         before = torch.randint(-loudness * 16 - 1, loudness * 16 + 2, (10, *size), generator=random, dtype=torch.int32)
+    level: Quality = quality
+    if kind == "differ":
+        level = torch.randint(1, 101, size, generator=random, dtype=torch.int32)
+    if kind == "alike":
+        level = torch.full(size, quality, dtype=torch.int32)
     runs: list[PriorRun] = [
-        StepwiseRun(prior, z, before, quality, size, CPU),
-        CompiledRun(CompiledPrior(prior), z, before, quality, size),
+        StepwiseRun(prior, z, before, quality if kind == "alike" else level, size, CPU),
+        CompiledRun(CompiledPrior(prior), z, before, level, size),
     ]
     if eight_bit_products():
-        runs.append(CompiledRun(Int8Prior(prior), z, before, quality, size))
+        runs.append(CompiledRun(Int8Prior(prior), z, before, level, size))
     one, *others = (coded(run, prior, size, loudness, seed) for run in runs)
     for other in others:
         for a, b in zip(one, other, strict=True):

@@ -9,7 +9,8 @@ import torch
 
 from stpcodec.model.bands import Band
 from stpcodec.model.planes import Planes
-from stpcodec.model.rates import lagrange_lambda, squared_error
+from stpcodec.model.quality import Quality
+from stpcodec.model.rates import lagrange_lambda, squared_error, squared_error_map
 from stpcodec.model.refine import Refiner, usable
 from stpcodec.model.zoo import load_model
 from tests.tiny_model import moving_planes
@@ -26,7 +27,8 @@ def field() -> torch.Tensor:
 
 
 @pytest.mark.parametrize("references", [0, 1, 2])
-def test_the_error_falls_towards_what_is_wanted(tiny_weights: Path, references: int) -> None:
+@pytest.mark.parametrize("levelled", [False, True], ids=["one quality", "several"])
+def test_the_error_falls_towards_what_is_wanted(tiny_weights: Path, references: int, levelled: bool) -> None:
     model = load_model(tiny_weights, device=CPU)
     transform = model.inter if references else model.intra
     with torch.inference_mode():  # as the codec is
@@ -36,21 +38,30 @@ def test_the_error_falls_towards_what_is_wanted(tiny_weights: Path, references: 
         fields = None if not references else torch.cat([field(), -field()])[:references]
         target = frames[1:2]
         context = transform.context(known, fields, choice, QUALITY, 0)
-        y, _ = transform.analyse(target, QUALITY, context)
+        quality: Quality = QUALITY
+        if levelled:
+            quality = QUALITY + torch.tensor([-10, 0, 20]).int().repeat(4, 2)
+        y, _ = transform.analyse(target, quality, context)
         decoded = y.round()
-        refiner = transform.refiner(target, known, fields, choice, QUALITY)
+        refiner = transform.refiner(target, known, fields, choice, quality)
         assert refiner is not None
         way = refiner.wanted(decoded) - decoded
 
-        def error(latents: torch.Tensor) -> float:
-            return float(squared_error(transform.synthesise(latents, QUALITY, context), target)[0])
+        def cost(latents: torch.Tensor) -> float:
+            """Of errors, in bits."""
+            made = transform.synthesise(latents, quality, context)
+            if isinstance(quality, int):
+                worth = float(lagrange_lambda(torch.tensor(quality))) * target.y.numel()
+                return worth * float(squared_error(made, target)[0])
+            return float((lagrange_lambda(quality) * squared_error_map(made, target, 16)).sum())
 
-        assert error(decoded + 0.5 * way) < error(decoded), "half of the way is better"
+        assert cost(decoded + 0.5 * way) < cost(decoded), "half of the way is better"
         # The slope is that of the very error that the codec's own synthesis makes, in units of its curvature.
         step = 0.01 * way
-        worth = float(lagrange_lambda(torch.tensor(QUALITY))) * target.y.numel()
-        slope = worth * (error(decoded + step) - error(decoded - step)) / 2
-        expected = -2 * float((transform.error_weights(QUALITY).view(1, -1, 1, 1) * way * step).sum())
+        slope = (cost(decoded + step) - cost(decoded - step)) / 2
+        curvature = transform.error_weights(quality)
+        curvature = curvature[:, None, None] if isinstance(quality, int) else curvature
+        expected = -2 * float((curvature * way * step).sum())
         assert slope == pytest.approx(expected, rel=0.05)
 
 

@@ -113,7 +113,7 @@ def test_symbols_are_made_cheaper_as_the_encoder_makes_them(scale: float) -> Non
     for weight in (0.5, 3.0, 20.0):
         expected = quantise(
             wanted.numpy(), np.arange(481), np.zeros(481, np.int32), np.zeros(481, np.uint8),
-            np.array([weight], np.float32), np.zeros(0, np.float32), table, 481, LARGEST_SYMBOL,
+            np.array([weight], np.float32), table, 481, LARGEST_SYMBOL,
         )  # fmt: skip
         found = worthwhile(wanted, torch.tensor(scale), torch.tensor(weight))
         assert found.int().tolist() == expected.tolist()
