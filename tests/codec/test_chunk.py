@@ -745,7 +745,9 @@ def test_levels_of_nought_are_not_said_and_change_nothing(codec: ChunkCodec) -> 
     assert all(picture.levels is None for chunk in alike.chunks for picture in chunk.latents.pictures)
 
 
-def test_errors_go_where_they_count_less(codec: ChunkCodec) -> None:
+@pytest.mark.parametrize("name", ["dct", "stp-s"])
+def test_errors_go_where_they_count_less(name: str) -> None:
+    codec = ChunkCodec(load_model(name, device=CPU))
     frames = clip(6, 64, 96)
     errors = []
     for weights in (counting(4, 0.25), counting(0.25, 4)):
@@ -753,8 +755,8 @@ def test_errors_go_where_they_count_less(codec: ChunkCodec) -> None:
         made = torch.cat([chunk.reconstruction.y for chunk in coded.chunks])
         square = (made - frames.y).square()
         errors.append((float(square[:, :, :32].sum()), float(square[:, :, -32:].sum())))
-    assert errors[0][0] < 0.85 * errors[1][0]
-    assert errors[1][1] < 0.85 * errors[0][1]
+    assert errors[0][0] < 0.6 * errors[1][0]
+    assert errors[1][1] < 0.6 * errors[0][1]
 
 
 def test_levels_are_part_of_the_hash(tiny: ChunkCodec) -> None:

@@ -11,6 +11,9 @@ from typing import Literal
 import numpy as np
 
 import stpcodec
+from stpcodec.codec.interest import Interest
+from stpcodec.codec.qualities import Qualities
+from stpcodec.codec.tune import PSNR
 from tests.codec.clips import Triple, write_video, write_y4m
 
 
@@ -28,6 +31,7 @@ class Clip:
     tile: int = 0
     sound: bool = False
     pattern: Literal["edges", "half"] = "edges"
+    tune: str = PSNR
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def make(clip: Clip, path: Path, *, model: str) -> None:
             path,
             model=model,
             device="cpu",
-            quality=clip.quality,
+            quality=Qualities(clip.quality, interest=None if clip.tune == PSNR else Interest(tune=clip.tune)),
             segment_frames=clip.segment_frames,
             tile=clip.tile,
             overwrite=True,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from stpcodec.codec.picture import SKIP
+from stpcodec.codec.picture import ABSENT, LEVELLED, SKIP
 from stpcodec.container import StpReader
 from stpcodec.model.learned import MIXED, PLAIN
 from stpcodec.model.zoo import DEFAULT_MODEL, list_models
@@ -32,6 +32,7 @@ CLIPS = (
     Clip("sound", 20, 32, 64, quality=20, segment_frames=4, sound=True),
     Clip("best", 5, 32, 32, quality=100),
     Clip("regions", 10, 64, 128, quality=40, segment_frames=8, pattern="half"),
+    Clip("levels", 12, 96, 160, quality=50, segment_frames=8, pattern="half", tune="ssim"),
 )
 
 
@@ -72,8 +73,9 @@ def modes(path: Path) -> dict[int, int]:
     with StpReader(path) as reader:
         for number in range(len(reader.segments)):
             for chunk in reader.read_segment(number).chunks:
-                for head in chunk.streams[0][1::2]:
-                    found[head & 0x7F] = found.get(head & 0x7F, 0) + 1
+                for flags in chunk.streams[0][1::2]:
+                    mode = flags & ~(ABSENT | LEVELLED)
+                    found[mode] = found.get(mode, 0) + 1
     return dict(sorted(found.items()))
 
 
