@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -60,10 +60,11 @@ class EncodedChunk:
 
 @dataclass(frozen=True)
 class ChunkCodec:
-    """Codes chunks of frames whose sides are multiples of 16, in [0, 1], with `model`."""
+    """Codes chunks of frames whose sides are multiples of 16, in [0, 1], with `model`. tilt: the model's."""
 
     model: Model
     choices: Choices = USUAL
+    tilt: int = 0
     tables: Tables = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -71,6 +72,14 @@ class ChunkCodec:
         parts = (counts.counts, counts.blend, region_counts(), level_counts())
         tables = Tables(*(TableSet(part.numpy().astype("int64")) for part in parts))
         object.__setattr__(self, "tables", tables)
+
+    def tilted(self, tilt: int) -> ChunkCodec:
+        """The same codec with its model tilted so (Model.tilted). Raises CorruptFile: the model has no tilt."""
+        if tilt == self.tilt:
+            return self
+        if not self.model.tilts or self.tilt:
+            raise CorruptFile(f"a tilt of {tilt}, which model {self.model.name} does not have; the file is damaged")
+        return replace(self, model=self.model.tilted(tilt), tilt=tilt)
 
     def choosing(self, choices: Choices) -> ChunkCodec:
         """The same codec with other choices of its encoder."""

@@ -147,6 +147,7 @@ def encode(
             segment_frames=segment_frames,
             tile=video.tile,
             encoder=f"stpcodec {__version__}{qualities.remark and ': '}{qualities.remark}",
+            tune=qualities.tune,
         )
         writer = StpWriter(output.file())
         writer.write_header(header)

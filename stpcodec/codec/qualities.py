@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stpcodec.codec.interest import Interest
+from stpcodec.codec.tune import PSNR
 from stpcodec.errors import UsageError
 
 LOWEST, HIGHEST = 1, 100
@@ -38,6 +39,10 @@ class Qualities:
         for value in (self.value, *self.most.values()):
             if not LOWEST <= value <= HIGHEST:
                 raise UsageError(f"quality {value}: must be {LOWEST} to {HIGHEST}")
+
+    @property
+    def tune(self) -> str:
+        return PSNR if self.interest is None else self.interest.tune
 
     @property
     def of_file(self) -> int:

@@ -48,6 +48,11 @@ class SegmentCodec:
     qualities: Qualities | None = None
     reserve: Reserve | None = None
 
+    def __post_init__(self) -> None:
+        """Raises CorruptFile: the header says a tilt that the model does not have."""
+        if self.header.tilt:
+            object.__setattr__(self, "codec", self.codec.tilted(self.header.tilt))
+
     @property
     def tiled(self) -> TiledCodec:
         """Raises CorruptFile if the header's tiles cannot cover its frames."""

@@ -34,6 +34,7 @@ _MUST_AGREE = {
     "segment_frames": "longest segment",
     "tile": "tile size",
     "tile_overlap": "tile overlap",
+    "tilt": "tilt",
     # Beyond FORMAT.md §9: one header serves all frames, so they would be shown wrongly.
     "color_range": "colour range",
     "color_primaries": "colour primaries",

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from stpcodec.codec.models import LoadedCodec
 from stpcodec.codec.tiling import OVERLAP
+from stpcodec.codec.tune import PSNR, SSIM, SSIM_TILT
 from stpcodec.container import StreamHeader
 from stpcodec.errors import InputError, UsageError
 from stpcodec.video.frames import VideoInfo
@@ -15,9 +16,10 @@ _MAX_TAG_CHARACTERS = 1 << 16  # all tags together must fit the header's limit; 
 
 
 def stream_header(
-    info: VideoInfo, loaded: LoadedCodec, *, quality: int, segment_frames: int, tile: int, encoder: str
-) -> StreamHeader:
-    """The header for encoding the video that `info` describes. tile: as of `tile_within`.
+    info: VideoInfo, loaded: LoadedCodec, *, quality: int, segment_frames: int, tile: int, encoder: str,
+    tune: str = PSNR,
+) -> StreamHeader:  # fmt: skip
+    """The header for encoding the video that `info` describes. tile: as of `tile_within`; tune: see tune.py.
 
     Raises InputError: the video is outside of the format's limits (size, time base).
     """
@@ -45,6 +47,7 @@ def stream_header(
             segment_frames=segment_frames,
             tile=tile,
             tile_overlap=OVERLAP if tile else 0,
+            tilt=SSIM_TILT if tune == SSIM and loaded.codec.model.tilts else 0,
             encoder=encoder,
         )
     except UsageError as error:  # the options were checked before: what is left comes from the source

@@ -29,6 +29,7 @@ from stpcodec.codec.sampling import Sample, Trial, take_sample
 from stpcodec.codec.search import Search
 from stpcodec.codec.sidecars import sidecar_size
 from stpcodec.codec.stream import stream_header
+from stpcodec.codec.tune import PSNR
 from stpcodec.container import StreamHeader
 from stpcodec.errors import OutputError, TargetUnreachable, UsageError
 from stpcodec.video.reader import VideoReader
@@ -118,8 +119,9 @@ def encode_to(
                 search = Search(goal_of_video, _TRIAL_STEP)
                 if not sample.is_everything:
                     header = _header(
-                        source, loaded, max_memory, segment_frames=segment_frames, tile=tile, strict=strict
-                    )
+                        source, loaded, max_memory, segment_frames=segment_frames, tile=tile, strict=strict,
+                        interest=interest,
+                    )  # fmt: skip
                     _try(search, sample, header, loaded, judge, interest, _TRIALS)
             trials = len(search.known)
             start = Search(goal_of_video, known=search.known).guess()
@@ -170,7 +172,9 @@ def search_quality(
             source, chunk_frames=loaded.codec.chunk_frames, segment_frames=segment_frames, strict=strict,
             progress=progress,
         )  # fmt: skip
-        header = _header(source, loaded, max_memory, segment_frames=segment_frames, tile=tile, strict=strict)
+        header = _header(
+            source, loaded, max_memory, segment_frames=segment_frames, tile=tile, strict=strict, interest=interest
+        )
         search = Search(goal)
         _try(search, sample, header, loaded, judge, interest, _SEARCH_TRIALS)
     best = search.best()
@@ -284,12 +288,16 @@ def _sidecar_bytes(goal: Goal, source: str | Path, output: OutputFile) -> int:
 
 
 def _header(
-    source: str | Path, loaded: LoadedCodec, max_memory: float | None, *, segment_frames: int, tile: int, strict: bool
-) -> StreamHeader:
+    source: str | Path, loaded: LoadedCodec, max_memory: float | None, *, segment_frames: int, tile: int, strict: bool,
+    interest: Interest | None,
+) -> StreamHeader:  # fmt: skip
     with VideoReader(source, strict=strict, warn=lambda _: None) as reader:
         info = reader.info
     tile = tile_within(budget(max_memory), info.height, info.width, asked=tile)
-    return stream_header(info, loaded, quality=LOWEST, segment_frames=segment_frames, tile=tile, encoder="")
+    return stream_header(
+        info, loaded, quality=LOWEST, segment_frames=segment_frames, tile=tile, encoder="",
+        tune=PSNR if interest is None else interest.tune,
+    )  # fmt: skip
 
 
 def _try(

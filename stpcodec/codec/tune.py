@@ -8,6 +8,10 @@ PSNR, SSIM = TUNES = ("psnr", "ssim")
 """The usual one first. SSIM: activity.py."""
 
 
+SSIM_TILT = 6
+"""Eighths of what MS-SSIM asks for (Model.tilted). Measured: docs/ablations.md."""
+
+
 def check_tune(tune: str) -> None:
     """Raises UsageError when there is none of this name."""
     if tune not in TUNES:

@@ -15,6 +15,7 @@ from stpcodec.container.limits import (
     MAX_PIXEL_FORMAT_BYTES,
     MAX_SEGMENT_FRAMES,
     MAX_SIDE,
+    MAX_TILT,
 )
 from stpcodec.errors import UnsupportedVersion, UsageError
 
@@ -59,6 +60,7 @@ class StreamHeader:
     segment_frames: int
     tile: int = 0
     tile_overlap: int = 0
+    tilt: int = 0
     metadata: dict[str, str] = field(default_factory=dict)
     stream_metadata: dict[str, str] = field(default_factory=dict)
     encoder: str = ""
@@ -103,6 +105,7 @@ _RANGES = (
     ("segment_frames", 1, MAX_SEGMENT_FRAMES),
     ("tile", 0, MAX_SIDE),
     ("tile_overlap", 0, MAX_SIDE),
+    ("tilt", 0, MAX_TILT),
 )
 _TEXT_LIMITS = (
     ("source_pixel_format", MAX_PIXEL_FORMAT_BYTES),
@@ -130,6 +133,7 @@ _KEYS = {
     "segment_frames": 17,
     "tile": 18,
     "tile_overlap": 19,
+    "tilt": 20,
     "metadata": 64,
     "stream_metadata": 65,
     "encoder": 66,

@@ -5,6 +5,7 @@ from __future__ import annotations
 MAX_SIDE = 16384  # width and height, in luma samples
 MAX_FRAMES = 1 << 24
 MAX_SEGMENT_FRAMES = 256
+MAX_TILT = 16
 MAX_RECORDS = 1 << 17  # of a hostile file each takes some 600 bytes of memory: 75 MiB
 MAX_STREAMS_PER_CHUNK = 1 << 16
 MAX_PTS = 1 << 62

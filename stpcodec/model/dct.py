@@ -98,6 +98,13 @@ class DctTransform:
     def run_prior(self, z: Tensor, previous: Tensor | None, quality: Quality, size: tuple[int, int]) -> PriorRun:
         return StepwiseRun(self.prior, z, previous, quality, size, self.law.device)
 
+    @property
+    def tilts(self) -> bool:
+        return False
+
+    def tilted(self, tilt: int) -> DctTransform:
+        raise NotImplementedError("its steps are alike")
+
     def hyper_shape(self, height: int, width: int) -> tuple[int, int, int]:
         return 3, height, width
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -59,14 +61,37 @@ class QualityTable(nn.Module):
     def __init__(self, channels: int, initial: float = 0.0):
         super().__init__()
         self.points = nn.Parameter(torch.full((QUALITY_POINTS, channels), initial))
+        self.offsets: Tensor | None = None
+
+    def shifted(self, offsets: Tensor) -> QualityTable:
+        """The same table, each channel's own at the quality + offsets int32 ``[channels]``."""
+        other = copy(self)
+        other.offsets = offsets.to(self.points.device)
+        return other
 
     def forward(self, quality: Tensor) -> Tensor:
+        if self.offsets is not None:
+            return self._of_channels(shifted_quality(quality, self.offsets))
         position = (quality.float() - 1) * ((QUALITY_POINTS - 1) / (QUALITIES - 1))
         low = position.floor().clamp(0, QUALITY_POINTS - 2)
         fraction = (position - low)[..., None]
         index = low.long()
         found = torch.lerp(self.points[index], self.points[index + 1], fraction)
         return found[:, :, None, None] if quality.dim() == 1 else found.permute(0, 3, 1, 2)
+
+    def _of_channels(self, quality: Tensor) -> Tensor:
+        """quality ``[B, channels, ...]``."""
+        position = (quality.float() - 1) * ((QUALITY_POINTS - 1) / (QUALITIES - 1))
+        low = position.floor().clamp(0, QUALITY_POINTS - 2)
+        channel = torch.arange(quality.shape[1], device=quality.device).view(1, -1, 1, 1)
+        index = low.long()
+        return torch.lerp(self.points[index, channel], self.points[index + 1, channel], position - low)
+
+
+def shifted_quality(quality: Tensor, offsets: Tensor) -> Tensor:
+    """``[B]`` or ``[B, h, w]`` to ``[B, channels, 1 or h, 1 or w]``: of every channel, within 1 to 100."""
+    places = quality[:, None, None, None] if quality.dim() == 1 else quality[:, None]
+    return (places + offsets.to(quality.device).view(1, -1, 1, 1)).clamp(1, QUALITIES)
 
 
 def twice_as_fine(quality: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from stpcodec.model.prior_run import CompiledPrior, CompiledRun, LaidOutPrior, S
 from stpcodec.model.quality import Quality, batched
 from stpcodec.model.refine import Refiner, usable
 from stpcodec.model.side_by_side import side_by_side
-from stpcodec.model.transform import PriorRun
+from stpcodec.model.transform import FULL_TILT, PriorRun
 
 Contexts = tuple[tuple[Band, Context], ...]
 """Of an inter picture, band by band."""
@@ -37,6 +37,7 @@ Z_CONTEXTS = 2 * (LARGEST_HYPER + 1)
 
 class LearnedTransform:
     """network: in eval mode with its prior frozen, on its device. dtype: of the synthesis and analysis networks.
+    tilt: int32 ``[latents]``, in full, see `tilted`.
 
     The prior always runs in exact float32; only pixels depend on dtype.
     """
@@ -44,9 +45,10 @@ class LearnedTransform:
     uses_motion = True
 
     def __init__(
-        self, network: ChunkNetwork, y_tables: TableSet, z_tables: TableSet, *, dtype: torch.dtype = torch.float32
-    ):
-        self.network = network
+        self, network: ChunkNetwork, y_tables: TableSet, z_tables: TableSet, *, dtype: torch.dtype = torch.float32,
+        tilt: Tensor | None = None,
+    ):  # fmt: skip
+        self.network, self._dtype, self._tilt = network, dtype, tilt
         self.frames = network.config.frames
         self.latents = network.config.latents
         self.modes = (0, PLAIN, MIXED) if network.inter else (0,)
@@ -64,6 +66,17 @@ class LearnedTransform:
         self._compiled: LaidOutPrior[Any] | None = None
         if self.device.type == "cpu":
             self._compiled = Int8Prior(network.prior) if eight_bit_products() else CompiledPrior(network.prior)
+
+    @property
+    def tilts(self) -> bool:
+        return self._tilt is not None
+
+    def tilted(self, tilt: int) -> LearnedTransform:
+        assert self._tilt is not None
+        offsets = torch.div(2 * tilt * self._tilt + FULL_TILT, 2 * FULL_TILT, rounding_mode="floor")
+        return LearnedTransform(
+            self.network.tilted(offsets), self.y_tables, self.z_tables, dtype=self._dtype, tilt=self._tilt
+        )
 
     def run_prior(self, z: Tensor, previous: Tensor | None, quality: Quality, size: tuple[int, int]) -> PriorRun:
         if self._compiled is None:

@@ -11,6 +11,7 @@ from patch to patch.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from stpcodec.latents.quantise import LIMIT, SIXTEENTHS, compand_smooth
 from stpcodec.model.config import LUMA_AND_CHROMA, ModelConfig, NetworkConfig
-from stpcodec.model.layers import LinearPatch, QualityTable, blocks, twice_as_fine, zero_conv
+from stpcodec.model.layers import LinearPatch, QualityTable, blocks, shifted_quality, twice_as_fine, zero_conv
 from stpcodec.model.prior import IntegerPrior
 from stpcodec.model.rates import sample_weight
 
@@ -129,9 +130,29 @@ class ChunkNetwork(nn.Module):
 
         As if the synthesis were orthonormal behind its gains, as the basis that it started from is.
         """
+        offsets = self.log_inverse_gain.offsets
+        if offsets is None:
+            return self.curvatures(quality)
+        weight = sample_weight(shifted_quality(quality, offsets))
+        return weight * torch.exp(self.log_inverse_gain(quality)).square()
+
+    def curvatures(self, quality: Tensor) -> Tensor:
+        """As `error_weights`, where all latents' errors count alike in samples, tilted or not."""
         gain = torch.exp(self.log_inverse_gain(quality))
         weight = sample_weight(quality)
         return (weight[:, None, None, None] if quality.dim() == 1 else weight[:, None]) * gain.square()
+
+    def tilted(self, offsets: Tensor) -> ChunkNetwork:
+        """The same network, each latent with the steps and the scales of the quality + offsets int32 ``[latents]``.
+
+        Of a frozen prior.
+        """
+        other = copy(self)
+        other._modules = dict(self._modules)
+        other.log_gain = self.log_gain.shifted(offsets)
+        other.log_inverse_gain = self.log_inverse_gain.shifted(offsets)
+        other.prior = self.prior.tilted(offsets)
+        return other
 
     def hyper_analyse(self, y: Tensor) -> Tensor:
         """Real latents (quantiser steps) to real hyper-latents z."""

@@ -10,6 +10,8 @@ Activations count sixteenths: integer 16 means 1.0; hidden ones lie in 0..127.
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -206,6 +208,15 @@ class IntegerPrior(nn.Module):
             if isinstance(layer, IntegerLayer):
                 layer.freeze()
         self.frozen = {name: table.float() for name, table in quality_integers.items()}
+
+    def tilted(self, offsets: Tensor) -> IntegerPrior:
+        """The same frozen prior, each latent with the scales of the quality + offsets int32 ``[latents]``."""
+        assert self.frozen is not None
+        other, table = copy(self), self.frozen["index_quality"]
+        rows = torch.arange(QUALITIES, device=table.device)[:, None] + offsets.to(table.device)[None]
+        shifted = torch.gather(table, 0, rows.clamp(0, QUALITIES - 1).long())
+        other.frozen = self.frozen | {"index_quality": shifted}
+        return other
 
     def mask(self, number: int, height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
         """Bool ``[latents, h, w]``: which latents step `number` codes. The masks of all steps partition the grid."""

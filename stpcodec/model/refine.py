@@ -38,7 +38,7 @@ class Refiner:
         """Where the error around decoded latents ``[1, latents, h, w]`` (in steps) would be least, real.
 
         Its slope there is exact, its curvature that of the orthonormal basis that the synthesis started from
-        (ChunkNetwork.error_weights).
+        (ChunkNetwork.curvatures).
         """
         # Codecs run in inference mode, whose tensors no gradient can be taken of.
         autocast = torch.autocast(decoded.device.type, dtype=torch.bfloat16, enabled=self._dtype == torch.bfloat16)
@@ -53,7 +53,7 @@ class Refiner:
                 made = self.network.synthesise(part, level, context)[:, :, band.inner(2)].float()
                 cost = _cost(unpack_frames(made, 1), own, quality if quality.dim() == 1 else quality[:, band.own(1)])
                 slope[:, :, near] += torch.autograd.grad(cost, part)[0]
-            curvature = 2 * self.network.error_weights(quality)
+            curvature = 2 * self.network.curvatures(quality)
             return (latents - slope / curvature).detach()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -70,6 +70,15 @@ class Transform(Protocol):
     @property
     def z_tables(self) -> TableSet: ...
 
+    @property
+    def tilts(self) -> bool:
+        """Whether there is any `tilted`."""
+        ...
+
+    def tilted(self, tilt: int) -> Transform:
+        """With other steps for each latent, FULL_TILT for those that MS-SSIM asks for; of one that was not tilted."""
+        ...
+
     def hyper_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """Shape of z for a latent grid of height × width."""
         ...
@@ -129,6 +138,9 @@ class Transform(Protocol):
         ...
 
 
+FULL_TILT = 8
+
+
 @dataclass(frozen=True)
 class Model:
     """A pair of transforms under a name. weights_sha256: of the weights file, or of the fixed model's definition."""
@@ -139,3 +151,11 @@ class Model:
     inter: Transform
     motion_tables: MotionTables
     device: torch.device
+
+    @property
+    def tilts(self) -> bool:
+        return self.intra.tilts and self.inter.tilts
+
+    def tilted(self, tilt: int) -> Model:
+        """Of one that was not tilted; FORMAT.md §16."""
+        return replace(self, intra=self.intra.tilted(tilt), inter=self.inter.tilted(tilt))

@@ -28,6 +28,8 @@ from stpcodec.model.network import ChunkNetwork, StpNetwork
 from stpcodec.model.transform import Model
 
 DEFAULT_MODEL = "stp-s"
+TILT = "tilt"
+"""Name of a network's table (LearnedTransform.tilted)."""
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 
 
@@ -162,7 +164,10 @@ def _transform(
     y = TableSet(_table(extra, f"tables.{name}.y", (SCALE_COUNT, None), path).long().numpy())
     tables = network.config.hyper * (Z_CONTEXTS if network.inter else 1)
     z = TableSet(_table(extra, f"tables.{name}.z", (tables, None), path).long().numpy())
-    return LearnedTransform(network, y, z, dtype=dtype)
+    tilt = None
+    if f"tables.{name}.{TILT}" in extra:  # not in files of before 2026-11-29
+        tilt = _table(extra, f"tables.{name}.{TILT}", (1, network.config.latents), path)[0]
+    return LearnedTransform(network, y, z, dtype=dtype, tilt=tilt)
 
 
 def _table(extra: dict[str, torch.Tensor], key: str, shape: tuple[int, int | None], path: Path) -> torch.Tensor:

@@ -34,10 +34,12 @@ from stpcodec.model.network import StpNetwork
 from stpcodec.model.picture_motion import PictureMotion
 from stpcodec.model.prior import IntegerLayer, power_of_two
 from stpcodec.model.rates import lagrange_lambda
+from stpcodec.model.zoo import TILT
 from stpcodec.training.coding_loop import code_sequence
 from stpcodec.training.dataset import ClipDataset, MixedLengths, PictureDataset
 from stpcodec.training.loss import Coded, code_chunk
 from stpcodec.training.motion_cache import planes_of, search_chunk
+from stpcodec.training.tilt import tilt_table
 
 Y_LARGEST = 255
 TABLE_TOTAL = 1 << 22
@@ -163,6 +165,7 @@ def export_weights(network: StpNetwork, tables: dict[str, Tensor], motion: Motio
         part.prior.check_exact(name)
         for table, values in part.prior.quality_integers().items():
             tensors[f"tables.{name}.{table}"] = values
+        tensors[f"tables.{name}.{TILT}"] = tilt_table(part)
     tensors |= tables | {"tables.motion": motion.counts.int(), "tables.blend": motion.blend.int()}
     snapped = _snapped_prior(network)
     for key, value in network.state_dict().items():

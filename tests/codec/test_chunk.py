@@ -759,6 +759,23 @@ def test_errors_go_where_they_count_less(name: str) -> None:
     assert errors[1][1] < 0.6 * errors[0][1]
 
 
+def test_a_tilted_codec_reads_what_it_wrote(tiny: ChunkCodec) -> None:
+    tilted, frames = tiny.tilted(6), clip(6, 64, 96)
+    assert tilted.tilted(6) is tilted
+    coded = weighed(tilted, frames, (1, 4, 1), [counting(4, 1)] * 3)
+    latents = decode_latents(tilted, coded)
+    assert digest(latents) == digest([chunk.latents for chunk in coded.chunks])
+    for planes, chunk in zip(synthesise(tilted, latents), coded.chunks, strict=True):
+        assert_same(planes, chunk.reconstruction)
+    plain = weighed(tiny, frames, (1, 4, 1), [counting(4, 1)] * 3)
+    assert [chunk.streams for chunk in plain.chunks] != [chunk.streams for chunk in coded.chunks]
+
+
+def test_a_tilt_that_the_model_does_not_have_is_refused() -> None:
+    with pytest.raises(CorruptFile, match="a tilt of 3, which model dct does not have"):
+        ChunkCodec(load_model("dct", device=CPU)).tilted(3)
+
+
 def test_levels_are_part_of_the_hash(tiny: ChunkCodec) -> None:
     (chunk,) = weighed(tiny, clip(1, 64, 96), (1,), [counting(4, 1)]).chunks
     picture = chunk.latents.anchor

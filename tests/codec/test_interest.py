@@ -13,7 +13,9 @@ from stpcodec.codec.encoder import encode
 from stpcodec.codec.interest import LOG_LAMBDA_STEP, Interest, Region, levels_of
 from stpcodec.codec.qualities import Qualities
 from stpcodec.codec.stpfile import open as open_stp
+from stpcodec.codec.tune import SSIM_TILT
 from stpcodec.codec.verify import verify
+from stpcodec.container import StpReader
 from stpcodec.errors import UsageError
 from stpcodec.latents.levels import LARGEST_LEVEL, LEVEL_STEP
 from tests.codec.clips import pictures, write_video
@@ -99,6 +101,28 @@ def test_better_inside_and_worse_outside(tmp_path: Path, tile: int) -> None:
     plain, weighed = errors(None), errors(Interest((Region(48, 32, 64, 64, 8),)))
     assert weighed[0] < 0.8 * plain[0]
     assert weighed[1] > plain[1]
+
+
+@pytest.mark.parametrize("which", ["dct", "tiny"])
+def test_tuned_for_structure(tmp_path: Path, tiny_weights: Path, which: str) -> None:
+    """The header says how; a segment coded alone again gives the same, and the file is what it says."""
+    model = which if which == "dct" else str(tiny_weights)
+    source = write_video(tmp_path / "in.mkv", pictures(12, height=96, width=128))
+    sizes = []
+    for tune, name in (("psnr", "plain"), ("ssim", "tuned"), ("ssim", "again")):
+        qualities = Qualities(50, interest=Interest(tune=tune))
+        encode(source, tmp_path / name, quality=qualities, model=model, segment_frames=6, threads=1, jobs=1)
+        verify(tmp_path / name, deep=True, model=model).raise_if_bad()
+        with StpReader(tmp_path / name) as stream:
+            assert stream.header.tilt == (SSIM_TILT if (tune, which) == ("ssim", "tiny") else 0)
+            assert ("tune ssim" in stream.header.encoder) == (tune == "ssim")
+        sizes.append((tmp_path / name).read_bytes())
+    assert sizes[0] != sizes[1] == sizes[2]
+
+
+def test_an_unknown_tune_is_refused() -> None:
+    with pytest.raises(UsageError, match="tune 'film': must be psnr or ssim"):
+        Interest(tune="film")
 
 
 @pytest.mark.usefixtures("quick_workers")

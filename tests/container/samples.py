@@ -109,6 +109,7 @@ def headers(draw: st.DrawFn) -> StreamHeader:
         segment_frames=draw(st.integers(1, 256)),
         tile=tile,
         tile_overlap=draw(st.integers(0, max(tile - 1, 0))),
+        tilt=draw(st.integers(0, 16)),
         metadata=draw(tags),
         stream_metadata=draw(tags),
         encoder=draw(texts),

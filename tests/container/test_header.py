@@ -54,6 +54,8 @@ def test_defaults_take_no_bytes() -> None:
         {"segment_frames": 257},
         {"tile": 64, "tile_overlap": 64},
         {"tile": 0, "tile_overlap": 1},
+        {"tilt": -1},
+        {"tilt": 17},
         {"encoder": "x" * 257},
         {"metadata": {"title": 1}},
         {"metadata": [("title", "x")]},
@@ -77,8 +79,8 @@ def test_unknown_ancillary_field_is_ignored() -> None:
 
 
 def test_unknown_critical_field_is_unsupported() -> None:
-    with pytest.raises(UnsupportedVersion, match="field 20"):
-        decode_header(payload(MINIMAL | {20: 1}))
+    with pytest.raises(UnsupportedVersion, match="field 21"):
+        decode_header(payload(MINIMAL | {21: 1}))
 
 
 def nested(depth: int) -> bytes:

@@ -148,7 +148,7 @@ def test_latents_are_those_of_every_picture(tmp_path: Path, tiny_weights: Path) 
 
 @pytest.mark.usefixtures("greedy")
 def test_the_latents_hash_can_be_checked_from_outside(tmp_path: Path, tiny_weights: Path) -> None:
-    """FORMAT.md §16, with the integers that Python gives and the bytes of the heads."""
+    """FORMAT.md §17, with the integers that Python gives and the bytes of the heads."""
     stp = make(tmp_path, tiny_weights, 7)
     with stpcodec.open(stp, model=str(tiny_weights), device="cpu") as file, StpReader(stp) as reader:
         segment, found = reader.read_segment(0), file.latents(0)
