@@ -158,3 +158,17 @@ def test_regions_as_people_write_them(clip: Path, tmp_path: Path, run: Run) -> N
     outcome = run("encode", clip, tmp_path / "x.stp", "--model", "dct", "--roi", "0,0,32,32,100")
     assert outcome.code == 2
     assert run("encode", clip, tmp_path / "x.stp", "--model", "dct", "--roi", "0,0,32,32,8@0-0.2", "-q").code == 0
+
+
+def test_tuned_for_structure(clip: Path, tmp_path: Path, run: Run) -> None:
+    for name, *options in (("a",), ("b", "--tune", "psnr"), ("c", "--tune", "ssim")):
+        assert run("encode", clip, tmp_path / name, "--model", "dct", *options, "-q").code == 0
+    plain, same, tuned = ((tmp_path / name).read_bytes() for name in "abc")
+    assert plain == same != tuned
+    outcome = run("encode", clip, tmp_path / "d", "--model", "dct", "--tune", "film")
+    assert outcome.code == 2
+    assert "tune 'film': must be psnr or ssim" in outcome.err
+    assert not (tmp_path / "d").exists()
+    outcome = run("quality-search", clip, "--model", "dct", "--target-psnr", "36", "--tune", "ssim", "--json")
+    command = shlex.split(json.loads(outcome.out.splitlines()[0])["command"])
+    assert command[command.index("--tune") + 1] == "ssim"
