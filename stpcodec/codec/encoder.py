@@ -22,6 +22,7 @@ from stpcodec.codec.decoder import frames_ahead
 from stpcodec.codec.devices import first_device
 from stpcodec.codec.events import Progress, ProgressCallback, ignore_progress
 from stpcodec.codec.farm import Farm, Segments
+from stpcodec.codec.interest import Interest
 from stpcodec.codec.jobs import Video, planned
 from stpcodec.codec.models import LoadCodec, LoadedCodec, codec_of_file, load_codec
 from stpcodec.codec.output import STANDARD_STREAM, OutputFile, check_target
@@ -33,6 +34,7 @@ from stpcodec.codec.segment_jobs import segment_stream
 from stpcodec.codec.segments import SegmentCodec
 from stpcodec.codec.sidecars import write_sidecar
 from stpcodec.codec.stream import frame_bytes, stream_header
+from stpcodec.codec.tune import PSNR
 from stpcodec.codec.worker import Setup
 from stpcodec.container import Segment, StpReader, StpWriter, limits
 from stpcodec.errors import InputError, UsageError, VerificationFailed
@@ -77,6 +79,7 @@ def encode(
     *,
     quality: float | Qualities = 50,
     effort: int = USUAL_EFFORT,
+    tune: str = PSNR,
     model: str | None = None,
     model_dir: str | Path | None = None,
     device: str = "auto",
@@ -99,6 +102,7 @@ def encode(
 
     quality: 1 to 100; 52.4 makes two of five pictures 53 and the others 52.
     effort: 0 to 9; above 1, the usual, each segment is held in memory and coded several times (codec/effort.py).
+    tune: "psnr", or "ssim": steps that suit MS-SSIM (codec/activity.py).
     model: a name or a weights file, None for the default. model_dir: a folder of models of your
     own to look into first (then $STPCODEC_MODELS and the user's). segment_frames: the longest segment, 1 to 256.
     tile: tile size in luma samples, 0 to tile only frames above 4096×2304.
@@ -123,6 +127,8 @@ def encode(
     qualities = quality if isinstance(quality, Qualities) else Qualities(quality)
     if effort != USUAL_EFFORT:
         qualities = replace(qualities, effort=effort)
+    if tune != PSNR:
+        qualities = replace(qualities, interest=replace(qualities.interest or Interest(), tune=tune))
     _check_options(source, target, segment_frames=segment_frames, verify=verify)
     if resume and STANDARD_STREAM in (str(source), str(target)):
         raise UsageError("resume needs files it can read again, not standard input or output; use file names")

@@ -73,13 +73,11 @@ class StpCodec:
         return self._version
 
     def encode(self, source: Path, target: Path, *, quality: int) -> Coded:
-        from stpcodec.codec.interest import Interest  # loads torch
-        from stpcodec.codec.qualities import Qualities
-
         report = stpcodec.encode(
             source,
             target,
-            quality=Qualities(quality, interest=None if self._tune == PSNR else Interest(tune=self._tune)),
+            quality=quality,
+            tune=self._tune,
             model=self._model,
             device=self._device,
             overwrite=True,

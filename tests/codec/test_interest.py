@@ -110,8 +110,10 @@ def test_tuned_for_structure(tmp_path: Path, tiny_weights: Path, which: str) -> 
     source = write_video(tmp_path / "in.mkv", pictures(12, height=96, width=128))
     sizes = []
     for tune, name in (("psnr", "plain"), ("ssim", "tuned"), ("ssim", "again")):
-        qualities = Qualities(50, interest=Interest(tune=tune))
-        encode(source, tmp_path / name, quality=qualities, model=model, segment_frames=6, threads=1, jobs=1)
+        options = {"tune": tune}
+        if name == "again":
+            options = {"quality": Qualities(50, interest=Interest(tune=tune))}  # type: ignore[dict-item]
+        encode(source, tmp_path / name, model=model, segment_frames=6, threads=1, jobs=1, **options)  # type: ignore[arg-type]
         verify(tmp_path / name, deep=True, model=model).raise_if_bad()
         with StpReader(tmp_path / name) as stream:
             assert stream.header.tilt == (SSIM_TILT if (tune, which) == ("ssim", "tiny") else 0)
