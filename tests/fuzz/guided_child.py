@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
 import time
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from unittest.mock import patch
 
 import atheris
 import torch
 
-# Coverage is counted in what is imported here; Numba's kernels, which no reader runs, it could not compile then.
+PACKAGE = Path(find_spec("stpcodec").submodule_search_locations[0])  # type: ignore[union-attr, index]
+# Coverage is counted in what is imported here. Not in kernels: once marked, Numba could not compile them.
 KERNELS = [
-    f"stpcodec.{name}"
-    for name in (
-        "latents.compiled", "latents.motion_kernels", "model.motion_quantise", "model.motion_steps",
-        "model.motion_windows",
-    )
-]  # fmt: skip
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if re.search(r"^@(exact|kernel|inlined|compiled)\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+]
 with atheris.instrument_imports(include=["stpcodec"], exclude=KERNELS):
     from stpcodec.container import StpReader
     from stpcodec.model.zoo import load_model
