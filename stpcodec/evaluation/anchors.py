@@ -31,6 +31,7 @@ from stpcodec.evaluation.traces import Span
 from stpcodec.evaluation.vvenc import even_planes
 from stpcodec.video.frames import Frame, Plane, VideoInfo
 from stpcodec.video.pixels import TARGET_BY_DEPTH, PlaneReader, picture_from_planes
+from stpcodec.video.scheduling import usual_scheduling
 
 DEFAULT_RATE = Fraction(25)
 
@@ -218,6 +219,10 @@ def configure(context: VideoCodecContext, anchor: Anchor, info: VideoInfo, crf: 
     context.options = {**anchor.options_for(threads), anchor.knob: str(crf)}
 
 
+def _cannot(encoder: VideoCodecContext, info: VideoInfo, pixel_format: str, error: av.FFmpegError) -> UsageError:
+    return UsageError(f"{encoder.name} cannot encode {info.width}x{info.height} {pixel_format}: {error.strerror}")
+
+
 def _decoder(anchor: Anchor) -> VideoCodecContext:
     context = cast(VideoCodecContext, av.CodecContext.create(anchor.decoder, "r"))
     context.thread_count = 1
@@ -240,6 +245,13 @@ def _coded(
         return
     encoder = _encoder(anchor, info, crf)
     pixel_format = TARGET_BY_DEPTH[info.bit_depth]
+    started = time.perf_counter()
+    try:
+        with usual_scheduling():
+            encoder.open()
+    except av.FFmpegError as error:
+        raise _cannot(encoder, info, pixel_format, error) from error
+    seconds["encode"] += time.perf_counter() - started
     for number, frame in enumerate(frames):
         waiting.append(frame)
         picture = picture_from_planes(*even_planes(frame), pixel_format)
@@ -248,9 +260,7 @@ def _coded(
         try:
             packets = encoder.encode(picture)
         except av.FFmpegError as error:
-            raise UsageError(
-                f"{encoder.name} cannot encode {info.width}x{info.height} {pixel_format}: {error.strerror}"
-            ) from error
+            raise _cannot(encoder, info, pixel_format, error) from error
         seconds["encode"] += time.perf_counter() - started
         yield from packets
     started = time.perf_counter()

@@ -19,6 +19,7 @@ from stpcodec.evaluation.anchors import DEFAULT_RATE, Anchor, configure
 from stpcodec.video.frames import Frame
 from stpcodec.video.pixels import PlaneReader
 from stpcodec.video.reader import VideoReader
+from stpcodec.video.scheduling import usual_scheduling
 from stpcodec.video.writer import Y4M, VideoWriter
 
 if TYPE_CHECKING:  # other codecs' processes do without torch
@@ -147,6 +148,8 @@ class Other:
             context = stream.codec_context
             configure(context, self.anchor, info, self.crf, threads=self.threads)
             _use_threads(video.streams.video[0].codec_context, self.threads)
+            with usual_scheduling():
+                out.start_encoding()
             for number, picture in enumerate(video.decode(video=0)):
                 picture = picture.reformat(context.width, context.height, context.pix_fmt)
                 picture.pts, picture.time_base, picture.pict_type = number, context.time_base, PictureType.NONE

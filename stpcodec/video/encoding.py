@@ -12,6 +12,7 @@ from av.video.codeccontext import VideoCodecContext
 from stpcodec.errors import UsageError
 from stpcodec.video.frames import FIELD_ORDER, VideoInfo, Warn
 from stpcodec.video.pixels import TARGET_BY_DEPTH
+from stpcodec.video.scheduling import usual_scheduling
 
 DEFAULT_CODEC = "libx264"
 DEFAULT_RATE = Fraction(25)
@@ -127,7 +128,8 @@ def _trial(codec: Codec, info: VideoInfo, pixel_format: str, options: dict[str, 
     assert isinstance(context, VideoCodecContext)
     try:
         configure(context, info, pixel_format, options)
-        context.open()
+        with usual_scheduling():
+            context.open()
     except (av.FFmpegError, ValueError) as error:
         return str(getattr(error, "strerror", None) or error)
     return None

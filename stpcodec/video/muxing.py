@@ -19,6 +19,7 @@ from stpcodec.video.frames import DISPLAY_MATRIX, ByteSink, Frame, Seconds, Vide
 from stpcodec.video.pixels import TARGET_BY_DEPTH, picture_from_planes, range_for_scaler
 from stpcodec.video.pyav import open_for_writing
 from stpcodec.video.restore import SidecarTracks
+from stpcodec.video.scheduling import usual_scheduling
 from stpcodec.video.sidecar import KEEP_TIMES
 from stpcodec.video.source import seconds
 from stpcodec.video.tags import content_tags, needs_free_tags, track_tags
@@ -85,13 +86,16 @@ class ContainerWriter:
         self._durations[pts] = frame.duration
         picture = self._picture(frame)
         picture.pts, picture.time_base, picture.duration = pts, self._info.time_base, frame.duration
-        self._mux(self._stream.encode(picture))
+        with usual_scheduling():  # the first one opens the encoder
+            packets = self._stream.encode(picture)
+        self._mux(packets)
 
     def close(self) -> None:
         """Write what the encoder still holds, the rest of the sidecar, and the index."""
         if not self._begun:
             self._begin(0)
-            self._output.start_encoding()
+            with usual_scheduling():
+                self._output.start_encoding()
         else:
             self._mux(self._stream.encode(None))
         self._mux_sidecar(None)
@@ -123,7 +127,8 @@ class ContainerWriter:
         try:
             with open_for_writing(io.BytesIO(), self._format) as trial:
                 self._add_stream(trial)
-                trial.start_encoding()
+                with usual_scheduling():
+                    trial.start_encoding()
         except (av.FFmpegError, ValueError) as error:
             raise UsageError(
                 f"{self._name}: {self._format} cannot hold {self._codec.name} {self._pixel_format}; "
