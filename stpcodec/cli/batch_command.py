@@ -37,6 +37,7 @@ from stpcodec.cli.session import (
     VerifyWritten,
     help_text,
 )
+from stpcodec.codec.tune import PSNR
 from stpcodec.errors import UsageError
 
 EXAMPLES = """Examples:
@@ -76,7 +77,7 @@ def batch(
     bitrate: Bitrate = None,
     max_bitrate: MaxBitrate = None,
     roi: Roi = None,
-    tune: Tune = "psnr",
+    tune: Tune = PSNR,
     model: ModelName = None,
     model_dir: ModelFolder = None,
     segment_frames: SegmentFrames = 128,

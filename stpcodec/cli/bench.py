@@ -9,7 +9,7 @@ import typer
 
 from stpcodec.cli.aim import Tune
 from stpcodec.cli.session import CpuThreads, Device, Json, LogFile, Quiet, Session, Verbose, help_text
-from stpcodec.codec.tune import check_tune
+from stpcodec.codec.tune import PSNR, check_tune
 
 EXAMPLES = """Examples:
 
@@ -44,7 +44,7 @@ def bench(
     metrics: Annotated[
         str, typer.Option("--metrics", metavar="NAMES", help="Besides PSNR, of ms-ssim and vmaf; '' for none.")
     ] = "ms-ssim,vmaf",
-    tune: Tune = "psnr",
+    tune: Tune = PSNR,
     frames: Annotated[int | None, typer.Option("--frames", min=1, help="Only the first N of each clip.")] = None,
     anchor_cache: Annotated[
         Path | None,

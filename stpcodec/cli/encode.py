@@ -39,6 +39,7 @@ from stpcodec.cli.session import (
     help_text,
 )
 from stpcodec.codec.output import STANDARD_STREAM, check_target
+from stpcodec.codec.tune import PSNR
 from stpcodec.errors import OutputError, UsageError
 
 EXAMPLES = """Examples:
@@ -84,7 +85,7 @@ def encode(
     bitrate: Bitrate = None,
     max_bitrate: MaxBitrate = None,
     roi: Roi = None,
-    tune: Tune = "psnr",
+    tune: Tune = PSNR,
     model: ModelName = None,
     model_dir: ModelFolder = None,
     device: Devices = "auto",

@@ -29,6 +29,7 @@ from stpcodec.cli.session import (
     help_text,
 )
 from stpcodec.codec.output import check_source
+from stpcodec.codec.tune import PSNR
 from stpcodec.errors import UsageError
 
 EXAMPLES = """Examples:
@@ -47,7 +48,7 @@ def quality_search(
     target_size: TargetSize = None,
     bitrate: Bitrate = None,
     roi: Roi = None,
-    tune: Tune = "psnr",
+    tune: Tune = PSNR,
     model: ModelName = None,
     model_dir: ModelFolder = None,
     device: Device = "auto",
@@ -93,7 +94,7 @@ def quality_search(
         "--threads": threads,
         "--tile": tile or None,
         "--max-memory": max_memory,
-        "--tune": None if tune == "psnr" else tune,
+        "--tune": None if tune == PSNR else tune,
     }
     target = str(Path(source).with_suffix(".stp"))
     words = [word for name, value in options.items() if value is not None for word in (name, str(value))]

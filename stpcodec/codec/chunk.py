@@ -78,7 +78,10 @@ class ChunkCodec:
         if tilt == self.tilt:
             return self
         if not self.model.tilts or self.tilt:
-            raise CorruptFile(f"a tilt of {tilt}, which model {self.model.name} does not have; the file is damaged")
+            raise CorruptFile(
+                f"the header says a tilt of {tilt}, which model {self.model.name} does not have; the file is damaged, "
+                f"copy it again from its source"
+            )
         return replace(self, model=self.model.tilted(tilt), tilt=tilt)
 
     def choosing(self, choices: Choices) -> ChunkCodec:

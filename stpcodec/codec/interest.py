@@ -22,14 +22,12 @@ from stpcodec.codec.tune import PSNR, SSIM, check_tune
 from stpcodec.errors import UsageError
 from stpcodec.latents.chunk import PATCH, to_integers
 from stpcodec.latents.levels import LARGEST_LEVEL, LEVEL_REGION, LEVEL_STEP
-from stpcodec.model.rates import LAMBDA_LARGEST, LAMBDA_SMALLEST
+from stpcodec.model.rates import LOG_LAMBDA_STEP
 
 _STAYS = 0.75
 """Of a level."""
 GAIN = 4.0
 LARGEST_GAIN = 64.0
-LOG_LAMBDA_STEP = math.log(LAMBDA_LARGEST / LAMBDA_SMALLEST) / 99
-"""Of a whole quality."""
 
 
 @dataclass(frozen=True)

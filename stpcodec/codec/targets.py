@@ -29,7 +29,6 @@ from stpcodec.codec.sampling import Sample, Trial, take_sample
 from stpcodec.codec.search import Search
 from stpcodec.codec.sidecars import sidecar_size
 from stpcodec.codec.stream import stream_header
-from stpcodec.codec.tune import PSNR
 from stpcodec.container import StreamHeader
 from stpcodec.errors import OutputError, TargetUnreachable, UsageError
 from stpcodec.video.reader import VideoReader
@@ -296,7 +295,7 @@ def _header(
     tile = tile_within(budget(max_memory), info.height, info.width, asked=tile)
     return stream_header(
         info, loaded, quality=LOWEST, segment_frames=segment_frames, tile=tile, encoder="",
-        tune=PSNR if interest is None else interest.tune,
+        tune=Qualities(LOWEST, interest=interest).tune,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stpcodec.errors import UsageError
 
 PSNR, SSIM = TUNES = ("psnr", "ssim")
-"""The usual one first. SSIM: activity.py."""
+"""The usual one first. SSIM: activity.py, and the tilt of models that have one; others (`dct`) get activity alone."""
 
 
 SSIM_TILT = 6

@@ -71,21 +71,19 @@ class QualityTable(nn.Module):
 
     def forward(self, quality: Tensor) -> Tensor:
         if self.offsets is not None:
-            return self._of_channels(shifted_quality(quality, self.offsets))
-        position = (quality.float() - 1) * ((QUALITY_POINTS - 1) / (QUALITIES - 1))
-        low = position.floor().clamp(0, QUALITY_POINTS - 2)
-        fraction = (position - low)[..., None]
-        index = low.long()
-        found = torch.lerp(self.points[index], self.points[index + 1], fraction)
+            index, fraction = _between(shifted_quality(quality, self.offsets))
+            channel = torch.arange(index.shape[1], device=index.device).view(1, -1, 1, 1)
+            return torch.lerp(self.points[index, channel], self.points[index + 1, channel], fraction)
+        index, fraction = _between(quality)
+        found = torch.lerp(self.points[index], self.points[index + 1], fraction[..., None])
         return found[:, :, None, None] if quality.dim() == 1 else found.permute(0, 3, 1, 2)
 
-    def _of_channels(self, quality: Tensor) -> Tensor:
-        """quality ``[B, channels, ...]``."""
-        position = (quality.float() - 1) * ((QUALITY_POINTS - 1) / (QUALITIES - 1))
-        low = position.floor().clamp(0, QUALITY_POINTS - 2)
-        channel = torch.arange(quality.shape[1], device=quality.device).view(1, -1, 1, 1)
-        index = low.long()
-        return torch.lerp(self.points[index, channel], self.points[index + 1, channel], position - low)
+
+def _between(quality: Tensor) -> tuple[Tensor, Tensor]:
+    """(the trained point below, how much of the way to the next one) of qualities."""
+    position = (quality.float() - 1) * ((QUALITY_POINTS - 1) / (QUALITIES - 1))
+    low = position.floor().clamp(0, QUALITY_POINTS - 2)
+    return low.long(), position - low
 
 
 def shifted_quality(quality: Tensor, offsets: Tensor) -> Tensor:

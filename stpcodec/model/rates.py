@@ -15,6 +15,8 @@ from stpcodec.model.planes import Planes
 LAMBDA_SMALLEST, LAMBDA_LARGEST = 0.002, 0.4
 """λ of quality 1 and 100, in bits per pixel per squared 8-bit error; as x264's Lagrangian at QP 40 and 17."""
 
+LOG_LAMBDA_STEP = math.log(LAMBDA_LARGEST / LAMBDA_SMALLEST) / 99
+"""Of a whole quality."""
 
 LUMA_WEIGHT = 6.0
 CHROMA_WEIGHT = 3.0

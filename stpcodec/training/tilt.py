@@ -7,8 +7,6 @@ each squared error that it made was plotted against the latent's frequency: `SEN
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -16,7 +14,7 @@ from torch import Tensor
 
 from stpcodec.model.chunk_io import unpack_frames
 from stpcodec.model.network import ChunkNetwork
-from stpcodec.model.rates import LAMBDA_LARGEST, LAMBDA_SMALLEST
+from stpcodec.model.rates import LOG_LAMBDA_STEP
 
 SENSITIVITY = ((0.0, 2.6), (0.2, 2.6), (0.25, 1.6), (0.3, 1.0), (0.4, 0.65), (0.5, 0.5))
 """(cycles a sample, what a squared error counts), between them linear in its logarithm."""
@@ -38,5 +36,5 @@ def tilt_table(network: ChunkNetwork) -> Tensor:
     frequency = (power * radius).sum((1, 2)) / power.sum((1, 2)).clamp(min=1e-12)
     known, counts = zip(*SENSITIVITY, strict=True)
     logs = torch.from_numpy(np.interp(frequency.numpy(), known, np.log(counts)))
-    steps = logs / (math.log(LAMBDA_LARGEST / LAMBDA_SMALLEST) / 99)
+    steps = logs / LOG_LAMBDA_STEP
     return torch.where(share > LUMA_SHARE, steps, torch.zeros(())).round().int()[None]

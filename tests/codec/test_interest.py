@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from stpcodec.codec.encoder import encode
-from stpcodec.codec.interest import LOG_LAMBDA_STEP, Interest, Region, levels_of
+from stpcodec.codec.interest import Interest, Region, levels_of
 from stpcodec.codec.qualities import Qualities
 from stpcodec.codec.stpfile import open as open_stp
 from stpcodec.codec.tune import SSIM_TILT
@@ -18,6 +18,7 @@ from stpcodec.codec.verify import verify
 from stpcodec.container import StpReader
 from stpcodec.errors import UsageError
 from stpcodec.latents.levels import LARGEST_LEVEL, LEVEL_STEP
+from stpcodec.model.rates import LOG_LAMBDA_STEP
 from tests.codec.clips import pictures, write_video
 
 

@@ -11,8 +11,6 @@ from typing import Literal
 import numpy as np
 
 import stpcodec
-from stpcodec.codec.interest import Interest
-from stpcodec.codec.qualities import Qualities
 from stpcodec.codec.tune import PSNR
 from tests.codec.clips import Triple, write_video, write_y4m
 
@@ -82,7 +80,8 @@ def make(clip: Clip, path: Path, *, model: str) -> None:
             path,
             model=model,
             device="cpu",
-            quality=Qualities(clip.quality, interest=None if clip.tune == PSNR else Interest(tune=clip.tune)),
+            quality=clip.quality,
+            tune=clip.tune,
             segment_frames=clip.segment_frames,
             tile=clip.tile,
             overwrite=True,
