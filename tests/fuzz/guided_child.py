@@ -41,6 +41,9 @@ MOST_SAMPLES = 1 << 20
 """Pixels of all frames of a file: more may be asked for, and takes its time."""
 MOST_LEARNED_FRAMES = 10
 """The networks take a hundred times as long as the rest; what is worth finding is found in few frames."""
+GROWN_MIB = 800
+"""A process of this size makes way for another one between two inputs: what the fuzzer keeps of hundreds of thousands of
+inputs is no finding. What one input makes of it beyond that, up to MEMORY_MIB, is."""
 NOBODY = Original("guided", b"", (), (), ())
 
 
@@ -57,7 +60,7 @@ def main() -> None:
 
     def one_input(data: bytes) -> None:
         nonlocal executed
-        if time.process_time() > ends:
+        if time.process_time() > ends or (executed % 100 == 99 and _rss_mib() > GROWN_MIB):
             shutil.rmtree(folder)
             print(f"EXECUTED {executed}\nPEAK {peak_rss_mib():.0f}", file=sys.stderr, flush=True)
             os._exit(0)  # libFuzzer has no other end but its own clock
@@ -87,6 +90,11 @@ def main() -> None:
             custom_mutator=lambda data, size, seed: mutate_file(data, size, seed, atheris.Mutate),
         )
         atheris.Fuzz()
+
+
+def _rss_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
 def _compile_kernels() -> None:
