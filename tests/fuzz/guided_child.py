@@ -41,9 +41,9 @@ MOST_SAMPLES = 1 << 20
 """Pixels of all frames of a file: more may be asked for, and takes its time."""
 MOST_LEARNED_FRAMES = 10
 """The networks take a hundred times as long as the rest; what is worth finding is found in few frames."""
-GROWN_MIB = 800
-"""A process of this size makes way for another one between two inputs: what the fuzzer keeps of hundreds of thousands of
-inputs is no finding. What one input makes of it beyond that, up to MEMORY_MIB, is."""
+GROWN_MIB = 1024
+"""A process of this size makes way for another one between two inputs: what the fuzzer keeps of hundreds of thousands
+of inputs is no finding. What one input takes beyond that, past MEMORY_MIB, is."""
 NOBODY = Original("guided", b"", (), (), ())
 
 
