@@ -29,7 +29,7 @@ TARGETS = {
 }
 LONGEST_INPUT = 32 << 10
 MEMORY_MIB = 1536
-"""More is a finding. torch, both models and Atheris take 500 to 770, and a process that has 1024 makes way for another."""
+"""More is a finding. torch, both models and Atheris take 500 to 770; a process that has 1024 makes way for another."""
 
 
 def main() -> int:
