@@ -122,20 +122,22 @@ def decode(
         )
         work = video_of(stream, chosen)
         work.require(limit, "decoding", warn=warn, remedy="decode it where there is more")
-        loaded = codec_of_file(header, model=model, device=first_device(device), model_dir=model_dir, load=load)
+        loaded = codec_of_file(
+            header, name=str(source), model=model, device=first_device(device), model_dir=model_dir, load=load
+        )
         sidecar = salvage_sidecar(stream, output, warn=warn) if conceal else read_sidecar(stream, output)
         time_base = Fraction(*header.time_base)
 
         clock = time.monotonic()
         frames_done = 0
         codec = with_reserve(
-            SegmentCodec(header, loaded.codec, loaded.device),
+            SegmentCodec(header, loaded.codec, loaded.device, name=str(source)),
             lambda: codec_of_file(header, model=model, device="cpu", model_dir=model_dir, load=load),
             warn,
         )
         with (
             planned(jobs, threads, device=device, video=None if conceal else work, limit=limit) as plan,
-            hired(plan, Setup(header, model, model_dir, plan.threads, plan.cores), warn) as crew,
+            hired(plan, Setup(header, model, model_dir, plan.threads, plan.cores, name=str(source)), warn) as crew,
             VideoWriter(
                 output.file(),
                 info,

@@ -80,6 +80,7 @@ class CodecCache:
 def codec_of_file(
     header: StreamHeader,
     *,
+    name: str = "",
     model: str | None = None,
     device: str = "auto",
     model_dir: str | Path | None = None,
@@ -87,16 +88,19 @@ def codec_of_file(
 ) -> LoadedCodec:
     """The codec that a file was made with; its weights must be those the file names.
 
-    model: a name or weights file, to skip the search. Otherwise the weights are searched by their sha256: in the
-    package, then in the folders of models (model_dir first). A name in a file is never taken for a path: files come
-    from strangers.
+    name: the file's, for errors. model: a name or weights file, to skip the search. Otherwise the weights are searched
+    by their sha256: in the package, then in the folders of models (model_dir first). A name in a file is never taken
+    for a path: files come from strangers.
 
     Raises:
         ModelError: the model is not here, or has other weights.
     """
-    chosen = model or _model_of(header, model_folders(model_dir))
     sha256 = header.weights_sha256 or None
-    return (load or load_codec)(chosen, sha256=sha256, device=device, model_dir=model_dir)
+    try:
+        chosen = model or _model_of(header, model_folders(model_dir))
+        return (load or load_codec)(chosen, sha256=sha256, device=device, model_dir=model_dir)
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}" if name else str(error)) from error
 
 
 def _model_of(header: StreamHeader, folders: list[Path]) -> str:

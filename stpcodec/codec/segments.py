@@ -6,7 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -40,6 +40,7 @@ class SegmentCodec:
     """Codes segments of the stream that `header` describes. Holds no state between segments.
 
     qualities: to encode with; None: all chunks have the header's. reserve: for where the device's memory runs out.
+    name: the file's, for errors of decoding it.
     """
 
     header: StreamHeader
@@ -47,25 +48,40 @@ class SegmentCodec:
     device: torch.device
     qualities: Qualities | None = None
     reserve: Reserve | None = None
+    name: str = ""
 
     def __post_init__(self) -> None:
         """Raises CorruptFile: the header says a tilt that the model does not have."""
         if self.header.tilt:
-            object.__setattr__(self, "codec", self.codec.tilted(self.header.tilt))
+            with self._named():
+                object.__setattr__(self, "codec", self.codec.tilted(self.header.tilt))
 
     @property
     def tiled(self) -> TiledCodec:
         """Raises CorruptFile if the header's tiles cannot cover its frames."""
         header = self.header
         height, width = padded_size(header.height, header.width, self.codec.alignment)
-        return TiledCodec(
-            self.codec,
-            height=height,
-            width=width,
-            tile=header.tile,
-            overlap=header.tile_overlap,
-            quality=header.quality,
-        )
+        with self._named():
+            return TiledCodec(
+                self.codec,
+                height=height,
+                width=width,
+                tile=header.tile,
+                overlap=header.tile_overlap,
+                quality=header.quality,
+            )
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """What contradicts itself in the header, with the file it is in."""
+        try:
+            yield
+        except CorruptFile as error:
+            raise CorruptFile(f"{self.name}: {error}" if self.name else str(error)) from error
+
+    def _where(self, segment: Segment) -> str:
+        place = f"segment at frame {segment.first_frame}"
+        return f"{self.name}: {place}" if self.name else place
 
     def quality_of(self, first_frame: int, picture: int) -> int:
         """Of picture number `picture`, in the order of coding, of the segment that begins at `first_frame`."""
@@ -124,13 +140,13 @@ class SegmentCodec:
             try:
                 previous = tiled.decode_latents(chunk.streams, frame_count=chunk.frame_count, previous=previous)
             except CorruptFile as error:
-                raise CorruptSegment(f"{_where(segment)}, chunk {index}: {error}") from error
+                raise CorruptSegment(f"{self._where(segment)}, chunk {index}: {error}") from error
             for part in previous:
                 part.latents.hash_into(hasher)
             yield previous
         if hasher.digest() != segment.latents_hash:
             raise CorruptSegment(
-                f"{_where(segment)}: its latents hash is {hasher.hexdigest()}, the file says "
+                f"{self._where(segment)}: its latents hash is {hasher.hexdigest()}, the file says "
                 f"{segment.latents_hash.hex()}; the file is damaged or this machine decodes wrongly"
             )
 
@@ -138,7 +154,7 @@ class SegmentCodec:
         longest = self.codec.chunk_frames if index else 1
         if not 1 <= chunk.frame_count <= longest:
             raise CorruptSegment(
-                f"{_where(segment)}, chunk {index}: {chunk.frame_count} frames where at most {longest} can be"
+                f"{self._where(segment)}, chunk {index}: {chunk.frame_count} frames where at most {longest} can be"
             )
 
     def frames(self, segment: Segment) -> Iterator[Frame]:
@@ -324,7 +340,3 @@ class SegmentStream:
     @property
     def pending_bytes(self) -> int:
         return self._open.coded_bytes if self._open is not None else 0
-
-
-def _where(segment: Segment) -> str:
-    return f"segment at frame {segment.first_frame}"

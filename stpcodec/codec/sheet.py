@@ -75,8 +75,10 @@ def sheet(
         thread_limit(threads),
     ):
         numbers = spread(stream, count)
-        loaded = codec_of_file(stream.header, model=model, device=device, model_dir=model_dir, load=load)
-        codec = SegmentCodec(stream.header, loaded.codec, loaded.device)
+        loaded = codec_of_file(
+            stream.header, name=stream.path, model=model, device=device, model_dir=model_dir, load=load
+        )
+        codec = SegmentCodec(stream.header, loaded.codec, loaded.device, name=str(source))
         info = video_info(stream.header, path=str(source), frame_count=len(numbers), duration_seconds=None)
         pictures: list[np.ndarray] = []
         seconds: list[float] = []

@@ -228,7 +228,11 @@ class StpFile:
             from stpcodec.codec.segments import SegmentCodec
 
             loaded = codec_of_file(
-                self.header, model=self._model, model_dir=self._model_dir, device=self._device
+                self.header,
+                name=self._stream.path,
+                model=self._model,
+                model_dir=self._model_dir,
+                device=self._device,
             )
-            self._codec = SegmentCodec(self.header, loaded.codec, loaded.device)
+            self._codec = SegmentCodec(self.header, loaded.codec, loaded.device, name=self._stream.path)
         return self._codec

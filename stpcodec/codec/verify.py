@@ -99,8 +99,10 @@ def verify(
             if not finding.intact:
                 damaged_segments.add(finding.segment)
                 note(_damage(finding, stream))
-        loaded = codec_of_file(stream.header, model=model, device=device, model_dir=model_dir, load=load)
-        codec = SegmentCodec(stream.header, loaded.codec, loaded.device)
+        loaded = codec_of_file(
+            stream.header, name=stream.path, model=model, device=device, model_dir=model_dir, load=load
+        )
+        codec = SegmentCodec(stream.header, loaded.codec, loaded.device, name=stream.path)
         start = time.monotonic()
         frames_done = 0
         for number, entry in enumerate(stream.segments):
@@ -127,7 +129,7 @@ def _check_segment(stream: StpReader, number: int, codec: SegmentCodec, *, deep:
     except CorruptSegment as error:
         entry = stream.segments[number]
         return Problem(
-            message=str(error),
+            message=str(error).removeprefix(f"{stream.path}: "),
             damaged=False,
             offset=entry.offset,
             length=entry.length,

@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # torch takes two seconds to load, during which the parent ma
 class Setup:
     """The stream to work on; model and model_dir as the caller gave them, to find the header's model again.
 
-    threads, cores, pictures: as in `Jobs`. qualities: as in `SegmentCodec`. device: of this worker.
+    threads, cores, pictures: as in `Jobs`. qualities, name: as in `SegmentCodec`. device: of this worker.
     """
 
     header: StreamHeader
@@ -49,6 +49,7 @@ class Setup:
     qualities: Qualities | None = None
     pictures: int | None = None
     device: str = "cpu"
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _serve(connection: Connection, requests: queue.SimpleQueue[object]) -> None:
 
     loaded = load(setup.device)
     codec = with_reserve(
-        SegmentCodec(setup.header, loaded.codec, loaded.device, setup.qualities),
+        SegmentCodec(setup.header, loaded.codec, loaded.device, setup.qualities, name=setup.name),
         lambda: load("cpu"),
         lambda text: connection.send(Warned(text)),
     )

@@ -96,8 +96,10 @@ def compare(
     with StpReader(source) as stream, VideoReader(original, warn=warn) as reader:
         chosen = select(stream, start=start, end=start + seconds, name=str(source), warn=warn)
         _refuse_strangers(stream, reader.info, str(original), str(source))
-        loaded = codec_of_file(stream.header, model=model, device=first_device(device), model_dir=model_dir, load=load)
-        codec = SegmentCodec(stream.header, loaded.codec, loaded.device)
+        loaded = codec_of_file(
+            stream.header, name=stream.path, model=model, device=first_device(device), model_dir=model_dir, load=load
+        )
+        codec = SegmentCodec(stream.header, loaded.codec, loaded.device, name=str(source))
         work, limit = video_of(stream, chosen), budget(max_memory)
         work.require(limit, "decoding", warn=warn, remedy="do it where there is more")
         strip = _strip(stream, chosen, seconds, picture_width, page_bytes)
@@ -105,7 +107,7 @@ def compare(
         with (
             OutputFile(target, source=source, overwrite=overwrite) as output,
             planned(jobs, threads, device=device, video=work, limit=limit) as plan,
-            hired(plan, Setup(stream.header, model, model_dir, plan.threads, plan.cores)) as crew,
+            hired(plan, Setup(stream.header, model, model_dir, plan.threads, plan.cores, name=str(source))) as crew,
         ):
             clock = time.monotonic()
             with inspected_frames(stream, codec, crew, chosen) as frames:

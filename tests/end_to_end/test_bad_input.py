@@ -232,8 +232,8 @@ class TestDecode:
         assert run("encode", clip, tmp_path / "stranger.stp", *ENCODE).code == 0
         there = names(tmp_path)
         for name, word in (("other", "abababab"), ("stranger", "--model")):
-            assert_refused(run("decode", tmp_path / f"{name}.stp", tmp_path / "out.mkv", "-q"), 6, word)
-            assert_refused(run("verify", tmp_path / f"{name}.stp"), 6, word)
+            assert_refused(run("decode", tmp_path / f"{name}.stp", tmp_path / "out.mkv", "-q"), 6, f"{name}.stp", word)
+            assert_refused(run("verify", tmp_path / f"{name}.stp"), 6, f"{name}.stp", word)
             assert run("info", tmp_path / f"{name}.stp").code == 0
         assert names(tmp_path) == there
 
@@ -276,10 +276,26 @@ class TestDecode:
                 target.unlink()
                 continue
             refused += 1
-            assert_refused(outcome, 3, "segment at frame 0")
+            assert_refused(outcome, 3, f"{source}: segment at frame 0")
             assert run("verify", source).code == 4
             assert names(tmp_path) == {"sound.stp", "sound.y4m", "forged.stp"}
         assert refused >= 8
+
+
+    @pytest.mark.parametrize(
+        ("lie", "remedy", "verified"), [({"tilt": 3}, "copy it again", 3), ({"tile": 30}, "the file is damaged", 4)]
+    )
+    def test_a_header_with_right_checksums_that_cannot_be(
+        self, lie: dict[str, int], remedy: str, verified: int, stp: Path, tmp_path: Path, run: Run
+    ) -> None:
+        """A tilt that the model has not; tiles that its frames do not fill, which `verify` says of each segment."""
+        with StpReader(stp) as stream:
+            header, segment = stream.header, stream.read_segment(0)
+        source = tmp_path / "lies.stp"
+        rewrite(source, replace(header, **lie), segment)
+        assert_refused(run("decode", source, tmp_path / "out.y4m", "-q"), 3, f"{source}: ", remedy)
+        assert run("verify", source).code == verified
+        assert names(tmp_path) == {"lies.stp"}
 
 
 def rewrite(path: Path, header: StreamHeader, segment: Segment) -> None:
