@@ -198,6 +198,20 @@ def test_a_small_page_leaves_pictures_out_and_says_so(folder: Path, run: Run) ->
     assert "the size budget of this page is too small" in "".join(page.texts["script"])
 
 
+def test_tuned_it_is_another_codec_with_other_bytes(folder: Path, run: Run, rows: list[dict[str, str]]) -> None:
+    out = folder / "tuned"
+    args = [*arguments(folder), "--anchors", "", "--metrics", "", "--page-mb", "0", "--tune", "ssim"]
+    outcome = run(*args, "--out", out, "-q")
+    assert outcome.code == 0, outcome.err
+    with (out / "points.csv").open(newline="", encoding="utf-8") as file:
+        tuned = list(csv.DictReader(file))
+    assert {(row["clip"], row["codec"], row["setting"]) for row in tuned} == {
+        (clip, "dct+ssim", setting) for clip in CLIPS for setting in ("30", "70")
+    }
+    before = {(row["clip"], row["setting"]): row["payload_bytes"] for row in rows if row["codec"] == "dct"}
+    assert all(row["payload_bytes"] != before[row["clip"], row["setting"]] for row in tuned)
+
+
 def test_what_is_not_available_is_said_in_the_report(
     folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
