@@ -1,6 +1,7 @@
 """One chunk through the codec: its pictures in the order of coding. Segments, tiles and files are above.
 
-Streams of a chunk: one that holds two bytes for every picture, then one for every picture (codec/picture.py).
+Streams of a chunk: one that holds two bytes for every picture, then one for every picture (codec/picture.py). Where a
+segment's first picture is predicted from one of the model's library (model/library.py), its number is a third byte.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from stpcodec.codec.picture import (
     EncodedPicture,
     PictureTask,
     Tables,
+    cost_bits,
     decode_picture,
     encode_picture,
     levelled,
@@ -32,9 +34,10 @@ from stpcodec.latents.levels import level_counts
 from stpcodec.latents.motion_field import scaled, still_fields
 from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.latents.regions import region_counts
+from stpcodec.model.library import nearest
 from stpcodec.model.picture_motion import PictureMotion, anchor_motion, between_motion
 from stpcodec.model.planes import Planes, join_frames
-from stpcodec.model.rates import CAUTION_BETWEEN, CAUTION_LAST, depth_bonus, lagrange_lambda
+from stpcodec.model.rates import CAUTION_BETWEEN, CAUTION_LAST, LIBRARY_BONUS, depth_bonus, lagrange_lambda
 from stpcodec.model.transform import Model, Transform
 
 LONGEST_CHUNK = 8
@@ -144,13 +147,14 @@ class ChunkCodec:
 
         Raises CorruptFile on impossible streams.
         """
-        transform = self.model.intra if previous is None else self.model.inter
         longest = 1 if previous is None else self.chunk_frames
         if not 1 <= frame_count <= longest:
             raise CorruptFile(f"a chunk of {frame_count} frames where at most {longest} can be; the file is damaged")
         pictures = self.picture_count(frame_count)
-        if len(streams) != 1 + pictures or len(streams[0]) != 2 * pictures:
+        from_library = previous is None and len(streams) == 2 and len(streams[0]) == 3
+        if len(streams) != 1 + pictures or len(streams[0]) != 2 * pictures + from_library:
             raise CorruptFile(f"a chunk of {len(streams)} streams; the file is damaged or of another version")
+        transform = self.model.intra if previous is None and not from_library else self.model.inter
         size, before = (height, width), None if previous is None else _like(previous.anchor)
         held = None if previous is None else previous.anchor.levels
 
@@ -158,6 +162,10 @@ class ChunkCodec:
             head = streams[0][2 * number : 2 * number + 2]
             return decode_picture(transform, self.tables, head, streams[1 + number], size, place, asked=quality)
 
+        if from_library:
+            self._library_picture(number := streams[0][2], size)
+            opening = DecodePlace(0, 1, None, still=still_fields(1, height, width), gop=coding_order(1)[0])
+            return ChunkLatents((replace(decode(0, opening), library=number),))
         if previous is None:
             return ChunkLatents((decode(0, DecodePlace(0, 1, None)),))
         if not transform.uses_motion:
@@ -177,11 +185,12 @@ class ChunkCodec:
     @torch.inference_mode()
     def synthesise(self, latents: ChunkLatents, *, history: History | None) -> tuple[Planes, History]:
         """Pixels of a chunk, in order of time, from its integers and what came before it."""
-        count = latents.frame_count
+        count, library = latents.frame_count, latents.anchor.library
         if history is None or not self.model.inter.uses_motion:
-            transform = self.model.intra if history is None else self.model.inter
             known = () if history is None else (history.reference,)
-            frames = self.synthesise_picture(transform, latents.anchor, known)
+            if library is not None:
+                known = (self._library_picture(library, latents.anchor.size),)
+            frames = self.synthesise_picture(self.model.inter if known else self.model.intra, latents.anchor, known)
         else:
             decoded = {0: history.reference}
             for picture, integers in zip(coding_order(count), latents.pictures, strict=True):
@@ -189,6 +198,16 @@ class ChunkCodec:
                 decoded[picture.position] = self.synthesise_picture(self.model.inter, integers, references)
             frames = join_frames([decoded[position] for position in range(1, count + 1)])
         return frames, History(frames[slice(count - 1, count)], latents.anchor, count)
+
+    def _library_picture(self, number: int, size: tuple[int, int]) -> Planes:
+        """Raises CorruptFile: there is none of this number and size."""
+        pictures = self.model.library
+        if number >= len(pictures) or (pictures[number].height, pictures[number].width) != size:
+            raise CorruptFile(
+                f"begins from picture {number} of the model's library, of {size[1]}×{size[0]}, which model "
+                f"{self.model.name} does not have; the file is damaged"
+            )
+        return pictures[number]
 
     def synthesise_picture(
         self, transform: Transform, latents: PictureLatents, references: tuple[Planes, ...]
@@ -278,12 +297,7 @@ class ChunkEncoding:
         model, tables, choices, count = self.codec.model, self.codec.tables, self.codec.choices, len(self.frames)
         quality = self.qualities[self.order.index(picture)]
         if self.history is None:
-            opening = max(1, min(100, quality + choices.intra_bonus))
-            rounds = max(choices.rounds, choices.intra_rounds)
-            task = PictureTask(
-                self.frames, (), opening, self.asked, None, 0, choices.caution, rounds=rounds, levels=self._levels(None)
-            )
-            return encode_picture(model.intra, tables, task, None, None)
+            return self._opening(quality)
         before, held = _like(self.history.anchor), self.history.anchor.levels
         if not model.inter.uses_motion:
             still = still_fields(count, self.frames.height, self.frames.width)
@@ -309,6 +323,30 @@ class ChunkEncoding:
             held=held,
         )
         return encode_picture(model.inter, tables, task, self._motion(task, picture, self.history), None)
+
+    def _opening(self, quality: int) -> EncodedPicture:
+        """Of a segment: an intra picture, or one predicted from a picture of the model's library if that costs less."""
+        choices, tables, model = self.codec.choices, self.codec.tables, self.codec.model
+        opening = max(1, min(100, quality + choices.intra_bonus))
+        task = PictureTask(
+            self.frames, (), opening, self.asked, None, 0, choices.caution,
+            rounds=max(choices.rounds, choices.intra_rounds), levels=self._levels(None),
+        )  # fmt: skip
+        intra = encode_picture(model.intra, tables, task, None, None)
+        number = nearest(self.frames, model.library)
+        if number is None:
+            return intra
+        library, quality = model.library[number], max(1, min(100, quality + LIBRARY_BONUS))
+        lagrangian = 1 / (float(lagrange_lambda(torch.tensor(quality))) * 255**2)
+        motion = anchor_motion(
+            self.frames, library, model.motion_tables, lagrangian, before=None, hint=None,
+            caution=choices.motion_caution, patience=choices.patience,
+        )  # fmt: skip
+        other = replace(task, references=(library,), quality=quality, rounds=choices.rounds)
+        known = encode_picture(model.inter, tables, other, motion, None)
+        if cost_bits(intra, task) <= cost_bits(known, task):
+            return intra
+        return replace(known, head=known.head + bytes((number,)), latents=replace(known.latents, library=number))
 
     def _share_of_caution(self, picture: Picture) -> float:
         if picture.future is None:

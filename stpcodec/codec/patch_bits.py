@@ -71,6 +71,8 @@ def chunk_bits(
         for index, part in enumerate(latents):
             own = streams[index * per_tile : (index + 1) * per_tile]
             head = own[0][_HEAD_BYTES * number : _HEAD_BYTES * (number + 1)]
+            if picture.library is not None:
+                head = own[0]
             before = previous[index].latents.anchor if previous else None
             pricer = _Pricer(tiled.codec.model, tiled.codec.tables, (part.tile.height, part.tile.width), price)
             rows, columns = part.tile.y // PATCH, part.tile.x // PATCH

@@ -157,6 +157,12 @@ def encode_picture(
     return EncodedPicture(head, stream, latents, decoded[slice(0, count)])
 
 
+def cost_bits(picture: EncodedPicture, task: PictureTask) -> float:
+    """What a picture of the task's frames costs, with the error that is left at what the task says it is worth."""
+    worth = float(lagrange_lambda(torch.tensor(task.quality)))
+    return 8 * len(picture.stream) + worth * _error(picture.decoded, task.frames, task.weights)
+
+
 def _refined(
     transform: Transform, task: PictureTask, y: Tensor, z: Tensor, field: Tensor | None, choice: Tensor | None
 ) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,7 @@ class PictureLatents:
     between two references, see latents/blend.py. regions: int32 ``[⌈H/64⌉, ⌈W/64⌉]`` of a picture whose mode says so,
     see latents/regions.py. first_frame: counted in its chunk. quality: 1..100, of this picture.
     mode: the transform's own choice, 0..31 or 64. levels: int32 ``[⌈H/32⌉, ⌈W/32⌉]``, see latents/levels.py; None: all
-    are 0.
+    are 0. library: of a segment's first picture, the number of the model's picture that it is predicted from.
     """
 
     y: Tensor
@@ -40,6 +40,12 @@ class PictureLatents:
     mode: int
     regions: Tensor | None = None
     levels: Tensor | None = None
+    library: int | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the padded frame."""
+        return PATCH * self.y.shape[1], PATCH * self.y.shape[2]
 
     @property
     def intra(self) -> bool:
@@ -60,8 +66,9 @@ class PictureLatents:
 
     def hash_into(self, digest: Hash) -> None:
         """Feeds shapes and values, little-endian int32, to a hash such as xxh3_128 (FORMAT.md, latents hash)."""
+        origin = "" if self.library is None else f"l{self.library}"
         for name, array in self.arrays().items():
-            digest.update(f"{name}{array.shape}q{self.quality}m{self.mode}n{self.frame_count}".encode())
+            digest.update(f"{name}{array.shape}q{self.quality}m{self.mode}n{self.frame_count}{origin}".encode())
             digest.update(np.ascontiguousarray(array, dtype="<i4").tobytes())
 
 

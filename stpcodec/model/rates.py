@@ -26,6 +26,9 @@ than luma's, weighs that much more in it. 6:3:3 makes a decibel of u worth about
 
 INTRA_BONUS = 34
 """The intra frame is the reference of all that follows: it is coded this much above the quality asked for."""
+LIBRARY_BONUS = 22
+"""... and so much where it is predicted from a picture of the model's library: most of it is good already. Measured:
+docs/ablations.md."""
 INTRA_ROUNDS = 3
 """Of better latents (model/refine.py) in the intra frame: one frame in a segment, so it may take its time. Measured:
 docs/ablations.md."""

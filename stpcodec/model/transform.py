@@ -143,7 +143,10 @@ FULL_TILT = 8
 
 @dataclass(frozen=True)
 class Model:
-    """A pair of transforms under a name. weights_sha256: of the weights file, or of the fixed model's definition."""
+    """A pair of transforms under a name. weights_sha256: of the weights file, or of the fixed model's definition.
+
+    library: pictures that segments may begin from instead of an intra frame (N = 1 each; model/library.py).
+    """
 
     name: str
     weights_sha256: str
@@ -151,6 +154,7 @@ class Model:
     inter: Transform
     motion_tables: MotionTables
     device: torch.device
+    library: tuple[Planes, ...] = ()
 
     @property
     def tilts(self) -> bool:

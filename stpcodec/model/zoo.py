@@ -23,6 +23,7 @@ from stpcodec.model.config import ModelConfig
 from stpcodec.model.dct import dct_model
 from stpcodec.model.folders import LARGEST_FILE, find_named, model_folders, models_in
 from stpcodec.model.learned import Z_CONTEXTS, LearnedTransform
+from stpcodec.model.library import PREFIX, read_library
 from stpcodec.model.motion_tables import SYMBOLS, MotionTables
 from stpcodec.model.network import ChunkNetwork, StpNetwork
 from stpcodec.model.transform import Model
@@ -117,11 +118,12 @@ def load_weights(path: Path, *, device: torch.device, dtype: torch.dtype = torch
             _table(extra, "tables.blend", (BLEND_CONTEXTS, CHOICES + 1), path),
         ),
         device=device,
+        library=read_library({key: value for key, value in extra.items() if key.startswith(PREFIX)}, path, device),
     )
 
 
 def _read(path: Path) -> tuple[StpNetwork, dict[str, torch.Tensor], str]:
-    """(network, tables, sha256) of a weights file."""
+    """(network, tables and library, sha256) of a weights file."""
     try:
         if os.path.getsize(path) > LARGEST_FILE:
             raise ModelError(f"{path}: {os.path.getsize(path)} bytes; weights files have at most {LARGEST_FILE}")
@@ -131,7 +133,7 @@ def _read(path: Path) -> tuple[StpNetwork, dict[str, torch.Tensor], str]:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path}: not a weights file ({error})") from error
-    extra = {key: tensors.pop(key) for key in list(tensors) if key.startswith("tables.")}
+    extra = {key: tensors.pop(key) for key in list(tensors) if key.startswith(("tables.", PREFIX))}
     for key, value in tensors.items():
         if not bool(value.isfinite().all()):
             raise ModelError(f"{path}: {key} holds infinite values or none at all; the training run has diverged")

@@ -76,11 +76,19 @@ def publish(
 ) -> Path:
     """Counts tables on prepared clips and places weights and card in `folder`, both or neither."""
     if name is not None:
-        for network in (state.network, state.average):
-            network.config = replace(network.config, name=name)
+        call(state, name)
+
+    return place_model(lambda temporary: (export_average(state, clips, options, temporary), facts), folder)
+
+
+def place_model(make: Callable[[Path], tuple[Path, CardFacts]], folder: Path) -> Path:
+    """Places the weights that `make` writes into the folder it is given, and their card, in `folder`: both or neither.
+
+    Raises OutputError; UsageError: the model is there already.
+    """
     try:
         with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as temporary:
-            weights = export_average(state, clips, options, Path(temporary))
+            weights, facts = make(Path(temporary))
             card = write_card(weights, facts)
             # The weights come last: once they have their name, the model is there.
             placed = _place(card, folder)
@@ -91,6 +99,12 @@ def publish(
                 raise
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from error
+
+
+def call(state: Checkpoint, name: str) -> None:
+    """Gives a checkpoint's model a name."""
+    for network in (state.network, state.average):
+        network.config = replace(network.config, name=name)
 
 
 def make_folder(folder: Path) -> None:
