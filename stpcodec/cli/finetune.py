@@ -13,6 +13,8 @@ EXAMPLES = """Examples:
 
 stpcodec finetune yard/*.mp4 --name yard --minutes 30
 
+stpcodec finetune yard/*.mp4 --name yard --minutes 0      # one camera: its pictures alone, in a minute
+
 stpcodec encode in.mp4 out.stp --model yard
 
 stpcodec decode out.stp out.mp4
@@ -28,7 +30,11 @@ def finetune(
     ],
     name: Annotated[str, typer.Option("--name", help="What the new model is called.", show_default=False)],
     minutes: Annotated[
-        float, typer.Option("--minutes", help="How long to train; preparation and counting not included.")
+        float,
+        typer.Option(
+            "--minutes", min=0.0,
+            help="How long to train; preparation and counting not included. 0: only library pictures.",
+        ),
     ] = 30.0,
     validation: Annotated[
         list[Path] | None,
@@ -55,6 +61,9 @@ def finetune(
     log_file: LogFile = None,
 ) -> None:  # fmt: skip
     """Adapt a model to your own footage: the same scenes at a lower rate, for files that only this model decodes.
+
+    What a camera shows again and again becomes up to 16 library pictures in the model, from which segments begin
+    instead of an intra frame; the networks are trained on the footage for as long as you say. Each is kept if it helps.
 
     Writes NAME-DIGITS.safetensors and its card into --model-dir, or else the first folder of $STPCODEC_MODELS or your
     data folder, where `encode --model NAME` and `decode` find it. Keep it: a .stp file made with it needs it. A part of

@@ -124,11 +124,13 @@ def finetune(
     better than what it began with.
 
     Raises:
-        UsageError: the name cannot be or is taken, or the run is one of other videos.
+        UsageError: the name cannot be or is taken, the minutes cannot be, or the run is one of other videos.
         InputError: no readable video, or too little to hold anything out.
         ModelError: the model to begin with is missing, or of another architecture.
         TargetUnreachable: nothing was gained on the held-out part. OutputError: a folder cannot be written.
     """
+    if not options.minutes >= 0:
+        raise UsageError(f"--minutes {options.minutes}: must be 0 or more")
     folder = _target_folder(options)
     start = _adaptable(options)
     make_folder(folder)
@@ -146,10 +148,13 @@ def _finetune(
 ) -> FinetuneReport:  # fmt: skip
     torch.manual_seed(0)
     with training.only_run(options.run):
+        base = _training(options) if options.minutes else None
+        if base is not None:
+            _check_run(record_of(base, videos, list(options.validation), 0, 0), options.run)
         scenery = _scenery(videos, options, say, poll)
         model = load_model(options.start, device=torch.device("cpu"), model_dir=options.model_dir)
         library, coded = _tried_library(scenery, model, say)
-        trained = _trained(videos, options, start, say, poll) if options.minutes else None
+        trained = None if base is None else _trained(videos, options, base, start, say, poll)
         if trained is None and len(library) == len(model.library):
             raise TargetUnreachable(_nothing_gained(options))
         report = FinetuneReport(Path(), coded_before=coded, pictures=len(library))
@@ -190,17 +195,19 @@ class _Trained:
     options: TrainOptions
 
 
-def _trained(
-    videos: list[Path], options: FinetuneOptions, start: StpNetwork, say: Callable[[str], None],
-    poll: Callable[[], None],
-) -> _Trained | None:  # fmt: skip
-    """None: nothing was gained on the held-out part."""
-    base = TrainOptions(
+def _training(options: FinetuneOptions) -> TrainOptions:
+    return TrainOptions(
         minutes=options.minutes, run=options.run, cache=options.run, device=options.device, start=options.start,
         validate_minutes=options.minutes / VALIDATIONS, bf16=options.bf16, count_batches=options.count_batches,
         recipe=load_recipe(RECIPE),
     )  # fmt: skip
-    _check_run(record_of(base, videos, list(options.validation), 0, 0), options.run)
+
+
+def _trained(
+    videos: list[Path], options: FinetuneOptions, base: TrainOptions, start: StpNetwork, say: Callable[[str], None],
+    poll: Callable[[], None],
+) -> _Trained | None:  # fmt: skip
+    """None: nothing was gained on the held-out part."""
     footage = _footage(videos, options, say, poll)
     base, held_out = _fitted(base, footage)
     record = record_of(base, videos, list(options.validation), len(footage.learned), len(footage.held_out))
@@ -275,7 +282,7 @@ def _target_folder(options: FinetuneOptions) -> Path:
 
 def _adaptable(options: FinetuneOptions) -> StpNetwork:
     start = load_network(options.start, options.model_dir)
-    if replace(start.config, name=STP_S.name) != STP_S:
+    if options.minutes and replace(start.config, name=STP_S.name) != STP_S:
         raise ModelError(
             f"--start {options.start}: is of another architecture than this version trains; start from {DEFAULT_MODEL}"
         )

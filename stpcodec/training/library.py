@@ -111,6 +111,7 @@ def choose_library(views: Sequence[Planes], most: int = MOST_PICTURES) -> list[P
             break
         chosen.append(best)
         current = torch.minimum(current, costs[:, best])
+        current[best] = 0  # no other has to be like it
     return [_joined(views, number, _alike(costs, alone, chosen, number)) for number in chosen]
 
 

@@ -13,6 +13,7 @@ import stpcodec
 from stpcodec.errors import InputError, ModelError, OutputError, TargetUnreachable, UsageError
 from stpcodec.model.folders import ENVIRONMENT
 from stpcodec.model.motion_tables import initial_tables
+from stpcodec.model.zoo import load_model
 from stpcodec.training import finetune as module
 from stpcodec.training import train as training
 from stpcodec.training.export import export_weights
@@ -21,7 +22,8 @@ from stpcodec.training.fit import longest_fit
 from stpcodec.training.options import TrainOptions
 from stpcodec.training.recipe import Recipe, load_recipe
 from stpcodec.training.run_record import RunRecord, read_record, write_record
-from tests.tiny_model import TINY, tiny_network, tiny_tables
+from tests.codec.clips import write_video
+from tests.tiny_model import TINY, moving_planes, tiny_network, tiny_tables
 from tests.training.material import cached_clip, write_clip
 
 CPU = torch.device("cpu")
@@ -73,15 +75,18 @@ def test_from_footage_to_a_model_that_is_found_and_codes(
     report, said = adapt(footage, options)
     assert report.weights.parent == home
     assert report.weights.name.startswith("yard-")
+    assert report.before is not None
+    assert report.after is not None
     assert report.after.score < report.before.score
     assert 0 < report.saving < 1
-    assert report.lines()[0].startswith(f"held-out part: {report.saving:.1%} less cost")
-    assert len(report.lines()) == 5
+    gain = f"held-out part: {report.saving:.1%} fewer bytes at the same PSNR, 0 picture(s) in the library"
+    assert report.lines()[0] == gain
+    assert len(report.lines()) == 1 + 3 + 1 + 4
     assert any("1 of them held out" in line for line in said)
     card = report.weights.with_suffix(".md").read_text()
     assert "| trained on | `yard.mkv`: 1 clips" in card
     assert f"| adapted from | `{weights.name}` |" in card
-    assert f"| gain | held-out part: {report.saving:.1%} less cost" in card
+    assert f"| gain | {gain} |" in card
     assert "| validated on | the last part of them, held out: 1 clips |" in card
     settings = next(line for line in card.splitlines() if line.startswith("| settings |"))
     assert "learning_rate" not in settings, "that is the recipe's"
@@ -103,7 +108,7 @@ def test_an_interrupted_one_continues(footage: Path, options: FinetuneOptions, t
 
     def poll() -> None:
         calls.append(1)
-        if len(calls) == 24 + 2 + 3:  # every frame, every piece, and two steps
+        if len(calls) == 2 * 24 + 2 + 3:  # every frame, for the library and for pieces, every piece, and two steps
             raise KeyboardInterrupt
 
     chosen = replace(options, model_dir=tmp_path / "models", minutes=2.0)
@@ -114,6 +119,64 @@ def test_an_interrupted_one_continues(footage: Path, options: FinetuneOptions, t
     report, said = adapt(footage, chosen)
     assert any(line.startswith(f"continuing {options.run} at step 2") for line in said)
     assert report.weights.parent == tmp_path / "models"
+
+
+@pytest.fixture(scope="session")
+def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place that lies still, and what passes through it."""
+    scene = moving_planes(1, 64, 96, seed=4)
+    frames = []
+    for number in range(60):
+        luma = scene.y[0].clone()
+        luma[24:40, (4 * number) % 80 : (4 * number) % 80 + 16] = 0.9
+        planes = (luma, scene.u[0], scene.v[0])
+        frames.append(tuple((255 * plane).round().numpy().astype(np.uint8) for plane in planes))
+    return write_video(tmp_path_factory.mktemp("camera") / "door.mkv", frames, codec="ffv1")  # type: ignore[arg-type]
+
+
+def test_without_training_it_gets_pictures_of_the_place(
+    camera: Path, options: FinetuneOptions, home: Path, weights: Path, tmp_path: Path
+) -> None:
+    report, said = adapt(camera, replace(options, minutes=0))
+    assert report.pictures == 1
+    assert report.saving > 0.2
+    assert report.before is None
+    assert [line for line in said if "score" in line or "motion" in line] == []
+    assert report.lines()[0].endswith("fewer bytes at the same PSNR, 1 picture(s) in the library")
+    assert len(report.lines()) == 4
+    assert not (options.run / "footage").exists()
+    sizes = {}
+    for model in ("yard", str(weights)):
+        stpcodec.encode(camera, tmp_path / "a.stp", model=model, device="cpu", overwrite=True)
+        sizes[model] = (tmp_path / "a.stp").stat().st_size
+        stpcodec.decode(tmp_path / "a.stp", tmp_path / "a.y4m", device="cpu", overwrite=True, model=model)
+    assert sizes["yard"] < sizes[str(weights)]
+    again, _ = adapt(camera, replace(options, minutes=0, name="again", validation=(camera,), start=str(weights)))
+    assert again.pictures == 1, "measured on other videos"
+    with pytest.raises(TargetUnreachable, match="no picture of the footage"):
+        adapt(camera, replace(options, minutes=0, name="more", start=str(report.weights)))
+
+
+def test_networks_and_pictures_together(camera: Path, options: FinetuneOptions, small: None, home: Path) -> None:
+    report, _ = adapt(camera, options)
+    assert report.before is not None
+    assert report.pictures == 1
+    model = load_model("yard", device=CPU)
+    assert [(picture.height, picture.width) for picture in model.library] == [(64, 96)]
+
+
+def test_without_training_what_does_not_come_again_makes_no_model(
+    options: FinetuneOptions, home: Path, tmp_path: Path
+) -> None:
+    moving = write_clip(tmp_path / "pan.mkv", count=60, height=64, width=96, dx=12)
+    with pytest.raises(TargetUnreachable, match="no picture of the footage makes its held-out part smaller"):
+        adapt(moving, replace(options, minutes=0))
+    short = write_clip(tmp_path / "short.mkv", count=5, height=64, width=96)
+    with pytest.raises(InputError, match=r"short\.mkv: holds too little"):
+        adapt(short, replace(options, minutes=0))
+    with pytest.raises(UsageError, match="minutes"):
+        adapt(moving, replace(options, minutes=-1))
+    assert list(home.iterdir()) == []
 
 
 @pytest.mark.usefixtures("small")
