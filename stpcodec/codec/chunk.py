@@ -34,7 +34,7 @@ from stpcodec.latents.levels import level_counts
 from stpcodec.latents.motion_field import scaled, still_fields
 from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.latents.regions import region_counts
-from stpcodec.model.library import nearest
+from stpcodec.model.library import in_unit_range, nearest
 from stpcodec.model.picture_motion import PictureMotion, anchor_motion, between_motion
 from stpcodec.model.planes import Planes, join_frames
 from stpcodec.model.rates import CAUTION_BETWEEN, CAUTION_LAST, LIBRARY_BONUS, depth_bonus, lagrange_lambda
@@ -207,7 +207,7 @@ class ChunkCodec:
                 f"begins from picture {number} of the model's library, of {size[1]}×{size[0]}, which model "
                 f"{self.model.name} does not have; the file is damaged"
             )
-        return pictures[number]
+        return in_unit_range(pictures[number])
 
     def synthesise_picture(
         self, transform: Transform, latents: PictureLatents, references: tuple[Planes, ...]
@@ -336,7 +336,7 @@ class ChunkEncoding:
         number = nearest(self.frames, model.library)
         if number is None:
             return intra
-        library, quality = model.library[number], max(1, min(100, quality + LIBRARY_BONUS))
+        library, quality = in_unit_range(model.library[number]), max(1, min(100, quality + LIBRARY_BONUS))
         lagrangian = 1 / (float(lagrange_lambda(torch.tensor(quality))) * 255**2)
         motion = anchor_motion(
             self.frames, library, model.motion_tables, lagrangian, before=None, hint=None,

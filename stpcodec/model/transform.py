@@ -145,7 +145,7 @@ FULL_TILT = 8
 class Model:
     """A pair of transforms under a name. weights_sha256: of the weights file, or of the fixed model's definition.
 
-    library: pictures that segments may begin from instead of an intra frame (N = 1 each; model/library.py).
+    library: pictures that segments may begin from instead of an intra frame (uint8, N = 1 each; model/library.py).
     """
 
     name: str

@@ -19,7 +19,7 @@ from stpcodec.evaluation.held_out import QUALITIES as CODED_QUALITIES
 from stpcodec.evaluation.held_out import CodedPieces, code_pieces, saving
 from stpcodec.model.config import STP_S
 from stpcodec.model.folders import model_folders, models_in
-from stpcodec.model.library import MOST_PICTURES
+from stpcodec.model.library import fitting
 from stpcodec.model.network import StpNetwork
 from stpcodec.model.planes import Planes
 from stpcodec.model.transform import Model
@@ -244,7 +244,7 @@ def _tried_library(
     if not scenery.held_out:
         return model.library, ()
     before = _coded(model, scenery)
-    found = (*model.library, *choose_library(scenery.views, MOST_PICTURES - len(model.library)))
+    found = tuple(fitting((*model.library, *choose_library(scenery.views))))
     if len(found) == len(model.library):
         say("no picture of the footage comes again in it: no library")
         return model.library, before

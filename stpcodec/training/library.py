@@ -19,7 +19,7 @@ from torch import Tensor
 
 from stpcodec.errors import StpError
 from stpcodec.model.config import ModelConfig
-from stpcodec.model.library import LARGEST_SIDE, MOST_PICTURES, PREFIX, library_tensors
+from stpcodec.model.library import LARGEST_SIDE, MOST_PICTURES, PREFIX, eight_bits, library_tensors
 from stpcodec.model.planes import Planes
 from stpcodec.patches.padding import pad_planes
 from stpcodec.patches.scenes import SceneCutDetector
@@ -90,7 +90,7 @@ def first_pieces(sources: Sequence[Path], poll: Callable[[], None] = lambda: Non
 
 
 def choose_library(views: Sequence[Planes], most: int = MOST_PICTURES) -> list[Planes]:
-    """Pictures that other views can be told from; of those that are alike, the median.
+    """Pictures for a library that other views can be told from; of those that are alike, the median.
 
     Greedy: the picture that saves most beside those that are there, until it is less than LEAST_GAIN of all.
     """
@@ -112,11 +112,11 @@ def choose_library(views: Sequence[Planes], most: int = MOST_PICTURES) -> list[P
         chosen.append(best)
         current = torch.minimum(current, costs[:, best])
         current[best] = 0  # no other has to be like it
-    return [_joined(views, number, _alike(costs, alone, chosen, number)) for number in chosen]
+    return [eight_bits(_joined(views, number, _alike(costs, alone, chosen, number))) for number in chosen]
 
 
-def with_library(weights: Path, pictures: Sequence[Planes], folder: Path, name: str | None = None) -> Path:
-    """The same weights with these pictures in place of those they had, written into `folder`; returns their path.
+def with_library(weights: Path, library: Sequence[Planes], folder: Path, name: str | None = None) -> Path:
+    """The same weights with this library in place of the one they had, written into `folder`; returns their path.
 
     name: of the model, None for what it is called.
     """
@@ -124,7 +124,7 @@ def with_library(weights: Path, pictures: Sequence[Planes], folder: Path, name: 
         keys = [key for key in file.keys() if not key.startswith(PREFIX)]  # noqa: SIM118 - not a dict
         tensors, metadata = {key: file.get_tensor(key) for key in keys}, file.metadata()
     config = ModelConfig.from_json(metadata["config"])
-    return write_weights(tensors | library_tensors(pictures), replace(config, name=name or config.name), folder)
+    return write_weights(tensors | library_tensors(library), replace(config, name=name or config.name), folder)
 
 
 def _views(

@@ -16,6 +16,7 @@ from stpcodec.codec.interest import Interest
 from stpcodec.codec.qualities import Qualities
 from stpcodec.container import StpReader, StpWriter
 from stpcodec.errors import CorruptFile, CorruptSegment, ModelError
+from stpcodec.model.library import eight_bits
 from stpcodec.model.planes import Planes
 from stpcodec.model.zoo import load_model
 from stpcodec.training.library import with_library
@@ -40,13 +41,13 @@ def tiny(tiny_weights: Path) -> ChunkCodec:
 @pytest.fixture(scope="module")
 def known(tiny: ChunkCodec, scene: Planes) -> ChunkCodec:
     """Of a model that has another picture, too, and one of another size."""
-    others = (moving_planes(1, HEIGHT, WIDTH, seed=8), moving_planes(1, 32, 48, seed=7))
-    return ChunkCodec(replace(tiny.model, library=(*others, scene)))
+    pictures = (moving_planes(1, HEIGHT, WIDTH, seed=8), moving_planes(1, 32, 48, seed=7), scene)
+    return ChunkCodec(replace(tiny.model, library=tuple(map(eight_bits, pictures))))
 
 
 @pytest.fixture(scope="module")
 def weights(tiny_weights: Path, scene: Planes, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return with_library(tiny_weights, [scene], tmp_path_factory.mktemp("library"), "yard")
+    return with_library(tiny_weights, [eight_bits(scene)], tmp_path_factory.mktemp("library"), "yard")
 
 
 def visited(scene: Planes, corner: int) -> Planes:

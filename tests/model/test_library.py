@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from stpcodec.errors import ModelError
-from stpcodec.model.library import MOST_PICTURES, library_tensors, nearest, read_library
+from stpcodec.model.library import (
+    MOST_PICTURES,
+    eight_bits,
+    fitting,
+    in_unit_range,
+    library_tensors,
+    nearest,
+    read_library,
+)
 from stpcodec.model.planes import Planes
 from stpcodec.model.zoo import load_model
 from stpcodec.training.library import with_library
@@ -20,20 +28,24 @@ PATH = Path("weights")
 
 
 def picture(seed: int, height: int = 64, width: int = 96) -> Planes:
-    return moving_planes(1, height, width, seed=seed)
+    return eight_bits(moving_planes(1, height, width, seed=seed))
 
 
-def test_pictures_come_back_as_eight_bits(tiny_weights: Path, tmp_path: Path) -> None:
+def test_eight_bits_are_within_half_a_step() -> None:
+    exact = moving_planes(1, 64, 96, seed=1)
+    assert (in_unit_range(eight_bits(exact)).y - exact.y).abs().max() <= 0.5 / 255 + 1e-6
+    assert eight_bits(in_unit_range(picture(1))).y.equal(picture(1).y)
+    assert eight_bits(exact.map(lambda plane: 3 * plane - 1)).y.unique()[[0, -1]].tolist() == [0, 255]
+
+
+def test_pictures_come_back(tiny_weights: Path, tmp_path: Path) -> None:
     pictures = [picture(1), picture(2, 32, 48)]
     weights = with_library(tiny_weights, pictures, tmp_path, "yard")
     model = load_model(weights, device=CPU)
     assert model.name == "yard"
     for kept, given in zip(model.library, pictures, strict=True):
         for name in ("y", "u", "v"):
-            own, other = getattr(kept, name), getattr(given, name)
-            assert own.shape == other.shape
-            assert (own - other).abs().max() <= 0.5 / 255 + 1e-6
-            assert torch.equal((255 * own).round() / 255, own)
+            assert torch.equal(getattr(kept, name), getattr(given, name))
     assert load_model(tiny_weights, device=CPU).library == ()
     again = load_model(with_library(weights, [], tmp_path), device=CPU)
     assert again.library == ()
@@ -41,10 +53,10 @@ def test_pictures_come_back_as_eight_bits(tiny_weights: Path, tmp_path: Path) ->
 
 
 def test_the_nearest_is_of_the_frames_size() -> None:
-    frame = picture(3)
+    frame = in_unit_range(picture(3))
     assert nearest(frame, []) is None
     assert nearest(frame, [picture(3, 32, 48)]) is None
-    noisy = frame.map(lambda plane: (plane + 0.02).clamp(0, 1))
+    noisy = eight_bits(frame.map(lambda plane: plane + 0.02))
     assert nearest(frame, [picture(3, 32, 48), picture(4), noisy, picture(5)]) == 2
 
 
@@ -81,3 +93,8 @@ def test_too_many_pictures_are_refused() -> None:
     with pytest.raises(ModelError, match=f"a library of {MOST_PICTURES + 1} pictures"):
         read_library(library_tensors(small), PATH, CPU)
     assert len(read_library(library_tensors(small[1:]), PATH, CPU)) == MOST_PICTURES
+    assert len(fitting(small)) == MOST_PICTURES
+    large = [Planes(*(torch.zeros(1, side, side, dtype=torch.uint8) for side in (4096, 2048, 2048)))] * 2
+    with pytest.raises(ModelError, match=r"2 pictures, 50331648 bytes; there are at most 16 pictures and 33554432"):
+        read_library(library_tensors(large), PATH, CPU)
+    assert len(fitting([*small[:3], *large])) == 4

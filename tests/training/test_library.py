@@ -34,7 +34,8 @@ def samples(planes: Planes) -> Triple:
 
 
 def error(one: Planes, other: Planes) -> float:
-    return float(255 * (one.y - other.y).abs().max())
+    """one: of a library."""
+    return float((one.y - 255 * other.y).abs().max())
 
 
 def test_what_passes_is_not_in_the_picture() -> None:
