@@ -37,7 +37,14 @@ from stpcodec.latents.regions import region_counts
 from stpcodec.model.library import in_unit_range, nearest
 from stpcodec.model.picture_motion import PictureMotion, anchor_motion, between_motion
 from stpcodec.model.planes import Planes, join_frames
-from stpcodec.model.rates import CAUTION_BETWEEN, CAUTION_LAST, LIBRARY_BONUS, depth_bonus, lagrange_lambda
+from stpcodec.model.rates import (
+    CAUTION_BETWEEN,
+    CAUTION_LAST,
+    INTRA_BONUS,
+    LIBRARY_BONUS,
+    depth_bonus,
+    lagrange_lambda,
+)
 from stpcodec.model.transform import Model, Transform
 
 LONGEST_CHUNK = 8
@@ -336,7 +343,8 @@ class ChunkEncoding:
         number = nearest(self.frames, model.library)
         if number is None:
             return intra
-        library, quality = in_unit_range(model.library[number]), max(1, min(100, quality + LIBRARY_BONUS))
+        library, bonus = in_unit_range(model.library[number]), LIBRARY_BONUS + choices.intra_bonus - INTRA_BONUS
+        quality = max(1, min(100, quality + bonus))
         lagrangian = 1 / (float(lagrange_lambda(torch.tensor(quality))) * 255**2)
         motion = anchor_motion(
             self.frames, library, model.motion_tables, lagrangian, before=None, hint=None,

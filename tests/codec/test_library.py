@@ -11,6 +11,7 @@ import torch
 import xxhash
 
 import stpcodec
+from stpcodec.codec.choices import Choices
 from stpcodec.codec.chunk import ChunkCodec
 from stpcodec.codec.interest import Interest
 from stpcodec.codec.qualities import Qualities
@@ -18,6 +19,7 @@ from stpcodec.container import StpReader, StpWriter
 from stpcodec.errors import CorruptFile, CorruptSegment, ModelError
 from stpcodec.model.library import eight_bits
 from stpcodec.model.planes import Planes
+from stpcodec.model.rates import INTRA_BONUS, LIBRARY_BONUS
 from stpcodec.model.zoo import load_model
 from stpcodec.training.library import with_library
 from tests.codec.clips import Triple, write_y4m
@@ -84,6 +86,16 @@ def test_it_is_taken_where_it_is_cheaper_and_decodes(tiny: ChunkCodec, known: Ch
     decoded, history = known.synthesise(latents, history=None)
     assert torch.allclose(decoded.y, coded.reconstruction.y, atol=1e-5)
     assert history.anchor.library == 2
+
+
+def test_its_quality_follows_the_intra_frames(known: ChunkCodec, scene: Planes) -> None:
+    """So that `--effort` can look for a better one."""
+    frame = visited(scene, 8)
+    for more in (0, 8):
+        codec = known.choosing(Choices(intra_bonus=INTRA_BONUS + more))
+        anchor = codec.encode(frame, quality=50, history=None).latents.anchor
+        assert anchor.library == 2
+        assert anchor.quality == 50 + LIBRARY_BONUS + more
 
 
 def test_the_number_counts_in_the_hash(known: ChunkCodec, scene: Planes) -> None:
