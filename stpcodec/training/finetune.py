@@ -155,28 +155,30 @@ def _finetune(
         model = load_model(options.start, device=torch.device("cpu"), model_dir=options.model_dir)
         library, coded = _tried_library(scenery, model, say)
         trained = None if base is None else _trained(videos, options, base, start, say, poll)
-        if trained is None and len(library) == len(model.library):
-            raise TargetUnreachable(_nothing_gained(options))
         report = FinetuneReport(Path(), coded_before=coded, pictures=len(library))
-        if trained is not None:
-            report = replace(report, before=trained.before, after=trained.after)
 
         def make(temporary: Path) -> tuple[Path, CardFacts]:
             nonlocal report
             origin = weights_path(options.start, options.model_dir)
-            if trained is None:
-                state, weights = Checkpoint.fresh(start), origin
-            else:
+            made: list[tuple[FinetuneReport, Checkpoint]] = []
+            if len(library) > len(model.library):
+                weights = with_library(origin, library, temporary, options.name)
+                made.append((_measured(replace(report, weights=weights), scenery), Checkpoint.fresh(start)))
+            if trained is not None:
                 say("counting the tables")
-                state = trained.state
-                weights = training.export_average(state, trained.learned, trained.options, temporary)
+                weights = training.export_average(trained.state, trained.learned, trained.options, temporary)
+                weights = with_library(weights, library, temporary, options.name)
+                own = replace(report, weights=weights, before=trained.before, after=trained.after)
+                made.append((_measured(own, scenery), trained.state))
+            best = max(made, key=lambda part: part[0].saving, default=None)
+            if best is None or best[0].saving <= 0:
+                raise TargetUnreachable(_nothing_gained(options))
+            report, state = best
+            if trained is not None and state is not trained.state:
+                say("with the networks as they were the held-out part is smaller: they stay so")
             call(state, options.name)
-            weights = with_library(weights, library, temporary, options.name)
-            if scenery.held_out:
-                adapted = load_model(weights, device=torch.device("cpu"))
-                report = replace(report, coded_after=_coded(adapted, scenery))
             notes = {"adapted from": f"`{origin.name}`", "gain": report.lines()[0]}
-            return weights, CardFacts.of_run(state, options.run, licence=options.licence, notes=notes)
+            return report.weights, CardFacts.of_run(state, options.run, licence=options.licence, notes=notes)
 
         weights = place_model(make, folder)
         remove_footage(_pieces_folder(options))
@@ -255,6 +257,12 @@ def _tried_library(
 
 def _coded(model: Model, scenery: Scenery) -> tuple[CodedPieces, ...]:
     return tuple(code_pieces(model, scenery.held_out, quality) for quality in CODED_QUALITIES)
+
+
+def _measured(report: FinetuneReport, scenery: Scenery) -> FinetuneReport:
+    if not scenery.held_out:
+        return report
+    return replace(report, coded_after=_coded(load_model(report.weights, device=torch.device("cpu")), scenery))
 
 
 def _nothing_gained(options: FinetuneOptions) -> str:

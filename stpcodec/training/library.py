@@ -19,7 +19,7 @@ from torch import Tensor
 
 from stpcodec.errors import StpError
 from stpcodec.model.config import ModelConfig
-from stpcodec.model.library import LARGEST_SIDE, MOST_PICTURES, PREFIX, eight_bits, library_tensors
+from stpcodec.model.library import LARGEST_SIDE, MOST_PICTURES, PREFIX, library_tensors
 from stpcodec.model.planes import Planes
 from stpcodec.patches.padding import pad_planes
 from stpcodec.patches.scenes import SceneCutDetector
@@ -33,6 +33,8 @@ SPACING = 4
 """One frame of so many is a view, in a longer video one of twice or four times as many, and so on."""
 MOST_HELD_OUT = 4
 """Pieces to measure on, one of a video."""
+MOST_ALIKE = 15
+"""Views that a picture is the median of."""
 SMALLEST_SIDE = 64
 NOISE = 4.0
 """Squared 8-bit error that costs nothing."""
@@ -44,7 +46,7 @@ _BLOCK = 8
 
 @dataclass
 class Scenery:
-    """views: frames to learn from, N = 1, padded, in [0, 1]. held_out: pieces of 8-bit frames."""
+    """views: frames to learn from, as a library has its pictures. held_out: pieces of 8-bit frames."""
 
     views: list[Planes] = field(default_factory=list)
     held_out: list[list[Frame]] = field(default_factory=list)
@@ -90,7 +92,7 @@ def first_pieces(sources: Sequence[Path], poll: Callable[[], None] = lambda: Non
 
 
 def choose_library(views: Sequence[Planes], most: int = MOST_PICTURES) -> list[Planes]:
-    """Pictures for a library that other views can be told from; of those that are alike, the median.
+    """Pictures for a library (uint8, as the views) that other views can be told from; of those alike, the median.
 
     Greedy: the picture that saves most beside those that are there, until it is less than LEAST_GAIN of all.
     """
@@ -112,7 +114,7 @@ def choose_library(views: Sequence[Planes], most: int = MOST_PICTURES) -> list[P
         chosen.append(best)
         current = torch.minimum(current, costs[:, best])
         current[best] = 0  # no other has to be like it
-    return [eight_bits(_joined(views, number, _alike(costs, alone, chosen, number))) for number in chosen]
+    return [_joined(views, number, _alike(costs, alone, chosen, number)) for number in chosen]
 
 
 def with_library(weights: Path, library: Sequence[Planes], folder: Path, name: str | None = None) -> Path:
@@ -163,7 +165,7 @@ def _eight_bits(frame: Frame, bit_depth: int) -> Frame:
 def _planes(frame: Frame) -> Planes:
     """Of an 8-bit frame, padded as the codec pads it."""
     y, u, v = (torch.from_numpy(plane)[None] for plane in (frame.y, frame.u, frame.v))
-    return Planes(*(plane.float() / 255 for plane in pad_planes(y, u, v, 16)))
+    return Planes(*pad_planes(y, u, v, 16))
 
 
 def _joined(views: Sequence[Planes], number: int, alike: Sequence[int]) -> Planes:
@@ -176,19 +178,19 @@ def _joined(views: Sequence[Planes], number: int, alike: Sequence[int]) -> Plane
 
 
 def _alike(costs: Tensor, alone: Tensor, chosen: Sequence[int], number: int) -> list[int]:
-    """The views that are told from this picture rather than from another or from none; it is one of them."""
+    """The views that are told from this picture rather than from another or from none, the nearest first: itself."""
     found = [number]
     for view in range(len(alone)):
         if view not in chosen:
             best = min(chosen, key=lambda other: float(costs[view, other]))
             if best == number and float(costs[view, best]) < float(alone[view]):
                 found.append(view)
-    return found
+    return sorted(found, key=lambda view: -1.0 if view == number else float(costs[view, number]))[:MOST_ALIKE]
 
 
 def _small(luma: Tensor) -> Tensor:
     factor = max(1, luma.shape[1] // _SMALL_WIDTH)
-    return F.avg_pool2d(255 * luma[None, None], factor, ceil_mode=True)
+    return F.avg_pool2d(luma[None, None].float(), factor, ceil_mode=True)
 
 
 def _cost(picture: Tensor, prediction: Tensor) -> float:

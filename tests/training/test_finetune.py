@@ -19,6 +19,7 @@ from stpcodec.training import train as training
 from stpcodec.training.export import export_weights
 from stpcodec.training.finetune import FinetuneOptions, FinetuneReport, finetune
 from stpcodec.training.fit import longest_fit
+from stpcodec.training.library import Scenery
 from stpcodec.training.options import TrainOptions
 from stpcodec.training.recipe import Recipe, load_recipe
 from stpcodec.training.run_record import RunRecord, read_record, write_record
@@ -163,6 +164,28 @@ def test_networks_and_pictures_together(camera: Path, options: FinetuneOptions, 
     assert report.pictures == 1
     model = load_model("yard", device=CPU)
     assert [(picture.height, picture.width) for picture in model.library] == [(64, 96)]
+
+
+@pytest.mark.usefixtures("small", "home")
+def test_networks_that_code_worse_are_not_taken(
+    camera: Path, footage: Path, options: FinetuneOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their estimated score is better; what counts is what they make of the held-out part."""
+    real = module._measured
+
+    def measured(report: FinetuneReport, scenery: Scenery) -> FinetuneReport:
+        found = real(report, scenery)
+        if report.before is None:
+            return found
+        return replace(found, coded_after=tuple(replace(old, psnr_db=old.psnr_db - 1) for old in found.coded_before))
+
+    monkeypatch.setattr(module, "_measured", measured)
+    report, said = adapt(camera, options)
+    assert report.before is None
+    assert report.pictures == 1
+    assert any("they stay so" in line for line in said)
+    with pytest.raises(TargetUnreachable, match="nothing was gained"):
+        adapt(footage, replace(options, name="pan", run=tmp_path / "pan"))
 
 
 def test_without_training_what_does_not_come_again_makes_no_model(
