@@ -345,13 +345,8 @@ class ChunkEncoding:
             return intra
         library, bonus = in_unit_range(model.library[number]), LIBRARY_BONUS + choices.intra_bonus - INTRA_BONUS
         quality = max(1, min(100, quality + bonus))
-        lagrangian = 1 / (float(lagrange_lambda(torch.tensor(quality))) * 255**2)
-        motion = anchor_motion(
-            self.frames, library, model.motion_tables, lagrangian, before=None, hint=None,
-            caution=choices.motion_caution, patience=choices.patience,
-        )  # fmt: skip
         other = replace(task, references=(library,), quality=quality, rounds=choices.rounds)
-        known = encode_picture(model.inter, tables, other, motion, None)
+        known = encode_picture(model.inter, tables, other, self._motion(other, self.order[0], None), None)
         if cost_bits(intra, task) <= cost_bits(known, task):
             return intra
         return replace(known, head=known.head + bytes((number,)), latents=replace(known.latents, library=number))
@@ -365,14 +360,15 @@ class ChunkEncoding:
         """Of the chunk's first picture, which the others keep."""
         return held if self.weights is None else levels_of(self.weights, held)
 
-    def _motion(self, task: PictureTask, picture: Picture, history: History) -> PictureMotion:
+    def _motion(self, task: PictureTask, picture: Picture, history: History | None) -> PictureMotion:
         # λ is bits per pixel per squared 8-bit error; the search wants squared error (of 1.0) per bit.
         lagrangian = 1 / (float(lagrange_lambda(torch.tensor(task.quality))) * 255**2)
         caution, patience = self.codec.choices.motion_caution, self.codec.choices.patience
         tables = self.codec.model.motion_tables
         if picture.future is None:
-            before = _last_field(history.anchor)
-            hint = None if before is None else scaled(before, picture.position, history.frame_count)
+            before = hint = None if history is None else _last_field(history.anchor)
+            if history is not None and before is not None:
+                hint = scaled(before, picture.position, history.frame_count)
             return anchor_motion(
                 task.frames, task.references[0], tables, lagrangian, before=before, hint=hint, caution=caution,
                 patience=patience,

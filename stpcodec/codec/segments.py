@@ -77,11 +77,13 @@ class SegmentCodec:
         try:
             yield
         except CorruptFile as error:
-            raise CorruptFile(f"{self.name}: {error}" if self.name else str(error)) from error
+            raise CorruptFile(self._titled(str(error))) from error
 
     def _where(self, segment: Segment) -> str:
-        place = f"segment at frame {segment.first_frame}"
-        return f"{self.name}: {place}" if self.name else place
+        return self._titled(f"segment at frame {segment.first_frame}")
+
+    def _titled(self, text: str) -> str:
+        return f"{self.name}: {text}" if self.name else text
 
     def quality_of(self, first_frame: int, picture: int) -> int:
         """Of picture number `picture`, in the order of coding, of the segment that begins at `first_frame`."""

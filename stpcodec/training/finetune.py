@@ -32,7 +32,7 @@ from stpcodec.training.footage import Footage, cut_footage, remove_footage
 from stpcodec.training.library import Scenery, choose_library, first_pieces, gather, with_library
 from stpcodec.training.model_card import CardFacts
 from stpcodec.training.options import TrainOptions
-from stpcodec.training.publish import call, check_name, make_folder, place_model
+from stpcodec.training.publish import check_name, make_folder, name_model, place_model
 from stpcodec.training.recipe import load_recipe
 from stpcodec.training.run_record import RunRecord, read_record, record_of, write_record
 from stpcodec.training.validate import QUALITIES, HeldOut, Validation
@@ -176,7 +176,7 @@ def _finetune(
             report, state = best
             if trained is not None and state is not trained.state:
                 say("with the networks as they were the held-out part is smaller: they stay so")
-            call(state, options.name)
+            name_model(state, options.name)
             notes = {"adapted from": f"`{origin.name}`", "gain": report.lines()[0]}
             return report.weights, CardFacts.of_run(state, options.run, licence=options.licence, notes=notes)
 

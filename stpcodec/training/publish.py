@@ -76,7 +76,7 @@ def publish(
 ) -> Path:
     """Counts tables on prepared clips and places weights and card in `folder`, both or neither."""
     if name is not None:
-        call(state, name)
+        name_model(state, name)
 
     return place_model(lambda temporary: (export_average(state, clips, options, temporary), facts), folder)
 
@@ -101,7 +101,7 @@ def place_model(make: Callable[[Path], tuple[Path, CardFacts]], folder: Path) ->
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from error
 
 
-def call(state: Checkpoint, name: str) -> None:
+def name_model(state: Checkpoint, name: str) -> None:
     """Gives a checkpoint's model a name."""
     for network in (state.network, state.average):
         network.config = replace(network.config, name=name)
