@@ -9,8 +9,8 @@ network, and the other ones of pictures that nothing is predicted from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -50,9 +50,11 @@ class CompiledNetwork:
         self._analysis_leave = matrix_of(network.analysis_leave).to(kind), bias_of(network.analysis_leave).to(kind)
         self._syntheses = {dtype: _SynthesisNetwork(network, dtype) for dtype in (torch.float32, kind)}
         tables = ("analysis_quality", "synthesis_quality", "log_gain", "log_inverse_gain")
-        self._tables: dict[str, QualityTable] = {name: getattr(network, name) for name in tables}
-        self._of_quality = lru_cache(maxsize=400)(self._vector)
-        self._of_all = lru_cache(maxsize=len(tables))(self._vectors)
+        # Not of methods: a cache of one's own methods is a circle, and whoever opens file after file would hold the
+        # networks of all of them until Python looks for circles.
+        vector = partial(_vector, {name: getattr(network, name) for name in tables})
+        self._of_quality = lru_cache(maxsize=400)(vector)
+        self._of_all = lru_cache(maxsize=len(tables))(partial(_vectors, self._of_quality))
 
     def context(
         self, prediction: Tensor, reference: Tensor | None, difference: Tensor | None, size: Size, margin: Margin, *,
@@ -137,14 +139,16 @@ class CompiledNetwork:
         places, _ = _cut(quality.reshape(-1), (height, width), margin, wanted)
         return self._of_all(name)[places - 1]
 
-    def _vectors(self, name: str) -> Tensor:
-        """Of all qualities, ``[100, channels]``."""
-        return torch.stack([self._of_quality(name, quality) for quality in range(1, QUALITIES + 1)])
 
-    def _vector(self, name: str, quality: int) -> Tensor:
-        """``[channels]`` of a table; gains not as logarithms."""
-        found = self._tables[name](torch.tensor([quality]))[0, :, 0, 0]
-        return torch.exp(found) if name.startswith("log") else found
+def _vector(tables: dict[str, QualityTable], name: str, quality: int) -> Tensor:
+    """``[channels]`` of a table; gains not as logarithms."""
+    found = tables[name](torch.tensor([quality]))[0, :, 0, 0]
+    return torch.exp(found) if name.startswith("log") else found
+
+
+def _vectors(of_quality: Callable[[str, int], Tensor], name: str) -> Tensor:
+    """Of all qualities, ``[100, channels]``."""
+    return torch.stack([of_quality(name, quality) for quality in range(1, QUALITIES + 1)])
 
 
 class _ContextNetwork:

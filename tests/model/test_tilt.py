@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -102,3 +104,19 @@ def test_what_an_error_counts_follows_too(intra: LearnedTransform, quality: Qual
     ).view(1, -1, 1, 1)
     expected = lagrange_lambda(own.clamp(1, 100)) / lagrange_lambda(levels.reshape(1, 1, *ratio.shape[2:]))
     torch.testing.assert_close(ratio, expected.expand_as(ratio), rtol=1e-4, atol=0)
+
+
+def test_a_tilted_transform_is_gone_with_its_last_user(intra: LearnedTransform) -> None:
+    """Not only when Python looks for circles: whoever opens tuned files one after the other would hold many."""
+    gc.collect()
+    gc.disable()
+    try:
+        tilted = intra.tilted(5)
+        with torch.inference_mode():  # every cache of it has something
+            y = tilted.analyse(moving_planes(1, 32, 32), LEVELS, None)[0]
+            tilted.synthesise(y.round(), LEVELS, None)
+        parts = [weakref.ref(part) for part in (tilted, tilted.network, tilted._work, tilted._work._network)]
+        del tilted
+        assert [part() for part in parts] == [None] * len(parts)
+    finally:
+        gc.enable()
