@@ -20,6 +20,7 @@ from stpcodec.video.pixels import PlaneReader
 from stpcodec.video.properties import declared_end, describe, not_carried
 from stpcodec.video.pyav import Ratio
 from stpcodec.video.source import STDIN, open_input, pick_video_stream, seconds
+from stpcodec.video.steady import SteadySource
 
 # FFmpeg's frame threads can hang beside torch's; slice threads, and few of them, do not.
 _DECODER_THREADS = min(4, os.cpu_count() or 1)
@@ -35,13 +36,15 @@ class VideoReader:
     names the loss. Timestamps are the file's, in `info.time_base`, strictly increasing. What is damaged or
     missing is named in one `warn` line when the last frame has been read; with `strict` it raises at once.
 
-    Raises InputError: no such file, not a video, no frame in it, a frame of another size, damage if strict.
+    Raises InputError: no such file, not a video, no frame in it, a frame of another size, a file that gets shorter or
+    unreadable meanwhile, damage if strict.
     """
 
     def __init__(self, path: str | Path, *, strict: bool = False, warn: Warn = log_warning) -> None:
         self.path = "standard input" if str(path) == STDIN else str(path)
         self._strict = strict
         self._warn = warn
+        self._source = SteadySource(path)
         self._container = open_input(path, strict=strict)
         try:
             self._stream = pick_video_stream(self._container, path)
@@ -185,7 +188,10 @@ class VideoReader:
             )
 
     def _report_damage(self) -> None:
-        problems = []
+        if self._read_error:
+            self._source.require_readable()
+        change = self._source.change()
+        problems = [] if change is None else [change]
         if self._damaged:
             problems.append(
                 f"damaged data at {self._damaged} frames, concealed or lost, "

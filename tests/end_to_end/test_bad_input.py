@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -125,10 +126,16 @@ class TestEncode:
         assert_refused(run("encode", clip, tmp_path / ("n" * 300), *ENCODE), 5, "too long")
         assert names(tmp_path) == set()
 
-    def test_a_full_disk(self, clip: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        fill_after(monkeypatch, 1000)
-        assert_refused(run("encode", clip, tmp_path / "x.stp", *ENCODE), 5, "x.stp", "no space left")
-        assert names(tmp_path) == set()
+    @pytest.mark.parametrize(("number", "says"), [(errno.ENOSPC, "no space left"), (errno.EIO, "input/output error")])
+    def test_a_disk_that_is_full_or_fails(
+        self, number: int, says: str, clip: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "y.stp").write_bytes(b"precious")
+        fail_after(monkeypatch, 1000, number)
+        assert_refused(run("encode", clip, tmp_path / "x.stp", *ENCODE), 5, "x.stp", says)
+        assert_refused(run("encode", clip, tmp_path / "y.stp", "--overwrite", *ENCODE), 5, "y.stp", says)
+        assert names(tmp_path) == {"y.stp"}
+        assert (tmp_path / "y.stp").read_bytes() == b"precious"
 
     def test_a_model_that_is_not_there(self, clip: Path, tmp_path: Path, run: Run) -> None:
         text(tmp_path / "weights.safetensors")
@@ -137,13 +144,13 @@ class TestEncode:
         assert names(tmp_path) == {"weights.safetensors"}
 
 
-def fill_after(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-    """Every output takes so many bytes, then the disk is full."""
+def fail_after(monkeypatch: pytest.MonkeyPatch, limit: int, number: int = errno.ENOSPC) -> None:
+    """Every output takes so many bytes, then writing fails: by default the disk is full."""
     real = CheckedFile._write_some
 
     def write(self: CheckedFile, view: memoryview) -> int:
         if self.bytes_written + len(view) > limit:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise OSError(number, os.strerror(number))
         return real(self, view)
 
     monkeypatch.setattr(CheckedFile, "_write_some", write)
@@ -241,7 +248,7 @@ class TestDecode:
     def test_a_full_disk(
         self, suffix: str, stp: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        fill_after(monkeypatch, 2000)
+        fail_after(monkeypatch, 2000)
         target = tmp_path / f"out{suffix}"
         assert_refused(run("decode", stp, target, "-q"), 5, f"out{suffix}", "no space left")
         assert names(tmp_path) == set()
