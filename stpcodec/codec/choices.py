@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from stpcodec.model.motion_polish import MOST_PATIENCE
 from stpcodec.model.picture_motion import MOTION_CAUTION
-from stpcodec.model.rates import CAUTION, INTRA_BONUS, INTRA_ROUNDS
+from stpcodec.model.rates import CAUTION, INTRA_BONUS, INTRA_ROUNDS, TILTED_ROUNDS
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class Choices:
     motion_caution: of the motion search (picture_motion.MOTION_CAUTION). caution: of the quantiser. joining: factor of
     the planner's thresholds; 0 leaves all chunks at one frame, 2 makes most of them as long as can be. rounds: how
     often latents are improved by what decoding makes of them (model/refine.py); intra_rounds: at least so often those
-    of the frame that opens a segment. patience: of the motion search (motion_polish.PASSES), one less for pictures that
+    of the frame that opens a segment, tilted_rounds those of pictures that others are predicted from where the model is
+    tilted. patience: of the motion search (motion_polish.PASSES), one less for pictures that
     nothing is predicted from. lengths: of all the segment's chunks; () leaves them to the planner.
     """
 
@@ -26,10 +27,11 @@ class Choices:
     joining: float = 1.0
     rounds: int = 0
     intra_rounds: int = INTRA_ROUNDS
+    tilted_rounds: int = TILTED_ROUNDS
     patience: int = MOST_PATIENCE
     lengths: tuple[int, ...] = ()
 
 
 USUAL = Choices()
-QUICK = Choices(intra_rounds=0, patience=0)
+QUICK = Choices(intra_rounds=0, tilted_rounds=0, patience=0)
 """One pass over everything."""

@@ -324,7 +324,7 @@ class ChunkEncoding:
             self.coded[picture.guide].latents if picture.depth else before,
             position - 1,
             choices.caution * self._share_of_caution(picture),
-            rounds=choices.rounds,
+            rounds=max(choices.rounds, choices.tilted_rounds * (self.codec.tilt > 0 and self._referenced(picture))),
             referenced=self._referenced(picture),
             levels=held if picture.depth else self._levels(held),
             held=held,

@@ -154,6 +154,10 @@ class ChunkNetwork(nn.Module):
         other.prior = self.prior.tilted(offsets)
         return other
 
+    @property
+    def is_tilted(self) -> bool:
+        return self.log_gain.offsets is not None
+
     def hyper_analyse(self, y: Tensor) -> Tensor:
         """Real latents (quantiser steps) to real hyper-latents z."""
         height, width = y.shape[-2:]

@@ -4,13 +4,17 @@ The analysis guesses in one pass which latents the synthesis will need. What it 
 known exactly, and so is how its error changes with each latent. Latents are moved towards where that error would be
 least, quantised again, and so on: iterative inference (Campos et al. 2019; Yang, Bamler, Mandt 2020), by quasi-Newton
 steps in place of many small ones. Decoding does not change.
+
+Of a tilted network (`--tune ssim`) errors count half as squares and half as MS-SSIM sees them (structure.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stpcodec.latents.chunk import PATCH
@@ -20,6 +24,11 @@ from stpcodec.model.network import ChunkNetwork, Context
 from stpcodec.model.planes import Planes
 from stpcodec.model.quality import Quality, batched
 from stpcodec.model.rates import lagrange_lambda, squared_error, squared_error_map
+from stpcodec.model.structure import structural_slope
+from stpcodec.patches.packing import LUMA_CHANNELS
+
+STRUCTURE = 0.5
+"""Share of MS-SSIM in what errors of a tilted network count. With 1, latents overshoot. Measured: docs/ablations.md."""
 
 
 class Refiner:
@@ -38,23 +47,64 @@ class Refiner:
         """Where the error around decoded latents ``[1, latents, h, w]`` (in steps) would be least, real.
 
         Its slope there is exact, its curvature that of the orthonormal basis that the synthesis started from
-        (ChunkNetwork.curvatures).
+        (ChunkNetwork.curvatures), greater where MS-SSIM counts more.
         """
         # Codecs run in inference mode, whose tensors no gradient can be taken of.
         autocast = torch.autocast(decoded.device.type, dtype=torch.bfloat16, enabled=self._dtype == torch.bfloat16)
         with torch.inference_mode(False), torch.enable_grad(), autocast:
             quality = batched(self._quality, decoded.device)
             latents = decoded.clone().float()
+            curvature = 2 * self.network.curvatures(quality)
+            of_samples = None
+            if self.network.is_tilted:
+                of_samples, counts = self._structural(latents, quality)
+                curvature = curvature * counts.clamp(min=1)
             slope = torch.zeros_like(latents)
             for band, context in self.parts:
-                own, near = self._frames.lines(band.own(16)), band.computed(1)
+                near = band.computed(1)
                 part = latents[:, :, near].requires_grad_(True)
-                level = quality if quality.dim() == 1 else quality[:, near]
-                made = self.network.synthesise(part, level, context)[:, :, band.inner(2)].float()
-                cost = _cost(unpack_frames(made, 1), own, quality if quality.dim() == 1 else quality[:, band.own(1)])
-                slope[:, :, near] += torch.autograd.grad(cost, part)[0]
-            curvature = 2 * self.network.curvatures(quality)
+                made = self._made(part, quality, band, context)
+                if of_samples is None:
+                    own = quality if quality.dim() == 1 else quality[:, band.own(1)]
+                    cost = _cost(unpack_frames(made, 1), self._frames.lines(band.own(16)), own)
+                    slope[:, :, near] += torch.autograd.grad(cost, part)[0]
+                else:
+                    slope[:, :, near] += torch.autograd.grad(made, part, of_samples[:, :, band.own(2)])[0]
             return (latents - slope / curvature).detach()
+
+    def _made(self, part: Tensor, quality: Tensor, band: Band, context: Context | None) -> Tensor:
+        level = quality if quality.dim() == 1 else quality[:, band.computed(1)]
+        return self.network.synthesise(part, level, context)[:, :, band.inner(2)].float()
+
+    def _structural(self, latents: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """(slope of the cost of errors by every sample, packed; how many times as much as squared errors alone what
+        MS-SSIM sees counts around each patch ``[1, 1, h, w]``)."""
+        with torch.no_grad():
+            bands = [self._made(latents[:, :, b.computed(1)], quality, b, known) for b, known in self.parts]
+        packed = torch.cat(bands, 2).requires_grad_(True)
+        made = unpack_frames(packed, 1)
+        structure = structural_slope(made.y[0], self._frames.y[0])[None]
+        seen = torch.autograd.grad(made.y, packed, structure, retain_graph=True)[0]
+        squares = torch.autograd.grad(_cost(made, self._frames, quality), packed)[0]
+        luma, seen = squares[:, :LUMA_CHANNELS], seen[:, :LUMA_CHANNELS]
+        along = _product(luma, seen)
+        if along <= 0:
+            return squares, torch.ones_like(latents[:, :1])
+        # In the direction of the squares' slope both are as steep.
+        seen = seen * (_product(luma, luma) / along)
+        strengths = [
+            F.avg_pool2d(F.avg_pool2d(part.square().mean(1, keepdim=True), 2), 3, 1, 1, count_include_pad=False)
+            for part in (seen, luma)
+        ]
+        counts = (strengths[0] / strengths[1].clamp(min=1e-20)).sqrt()
+        mixed = squares.clone()
+        mixed[:, :LUMA_CHANNELS] = torch.lerp(luma, seen, STRUCTURE)
+        return mixed, 1 - STRUCTURE + STRUCTURE * counts
+
+
+def _product(one: Tensor, other: Tensor) -> float:
+    """Of two slopes. By numpy: a sum by torch depends on the number of threads."""
+    return float(np.vdot(one.cpu().numpy().astype(np.float64), other.cpu().numpy().astype(np.float64)))
 
 
 def _cost(made: Planes, wanted: Planes, quality: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stpcodec.errors import UsageError
 
-CHANNELS = 96
+LUMA_CHANNELS, CHANNELS = 64, 96
 
 
 def pack(y: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -32,5 +32,5 @@ def unpack(packed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The inverse of `pack`."""
     if packed.shape[1] != CHANNELS:
         raise UsageError(f"packed frames have {CHANNELS} channels, not {packed.shape[1]}")
-    chroma = F.pixel_shuffle(packed[:, 64:], 4)
-    return F.pixel_shuffle(packed[:, :64], 8)[:, 0], chroma[:, 0], chroma[:, 1]
+    chroma = F.pixel_shuffle(packed[:, LUMA_CHANNELS:], 4)
+    return F.pixel_shuffle(packed[:, :LUMA_CHANNELS], 8)[:, 0], chroma[:, 0], chroma[:, 1]

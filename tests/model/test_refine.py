@@ -70,9 +70,37 @@ def test_of_an_orthonormal_transform_there_is_nothing_better() -> None:
     assert load_model("dct", device=CPU).intra.refiner(frames, (), None, None, QUALITY) is None
 
 
-def test_bands_say_together_what_the_whole_says(tiny_weights: Path) -> None:
+@pytest.mark.parametrize("references", [0, 1])
+def test_of_a_tilted_network_structure_counts_too(tiny_weights: Path, references: int) -> None:
+    """As many squared errors less buy more of MS-SSIM than where squared errors alone count."""
+    package = pytest.importorskip("pytorch_msssim")
+    model = load_model(tiny_weights, device=CPU)
+    plain = model.inter if references else model.intra
+    bought = []
+    with torch.inference_mode():
+        frames = moving_planes(2, 192, 192, dx=2)
+        known, target = [frames[:1]][:references], frames[1:2]
+        points = torch.zeros(1, 2, 25, 25, dtype=torch.int32) if references else None
+        for transform in (plain, plain.tilted(0)):  # the same steps: what differs is what counts
+            context = transform.context(known, points, None, QUALITY, 0)
+            decoded = transform.analyse(target, QUALITY, context)[0].round()
+            refiner = transform.refiner(target, known, points, None, QUALITY)
+            assert refiner is not None
+            way = refiner.wanted(decoded) - decoded
+            ends = [transform.synthesise(decoded + share * way, QUALITY, context) for share in (0, 0.1)]
+            less = float(squared_error(ends[0], target) - squared_error(ends[1], target))
+            before, after = (float(package.ms_ssim(end.y[None], target.y[None], data_range=1)) for end in ends)
+            assert less > 0
+            bought.append((after - before) / less)
+    assert bought[1] > 1.1 * bought[0]
+
+
+@pytest.mark.parametrize("tilt", [None, 6])
+def test_bands_say_together_what_the_whole_says(tiny_weights: Path, tilt: int | None) -> None:
     """A latent near a band's end counts for the samples of both."""
     transform = load_model(tiny_weights, device=CPU).intra
+    if tilt is not None:
+        transform = transform.tilted(tilt)
     frames = moving_planes(1, 512, 32)
     with torch.inference_mode():
         refiner = transform.refiner(frames, (), None, None, QUALITY)
