@@ -32,7 +32,7 @@ docs/ablations.md."""
 INTRA_ROUNDS = 3
 """Of better latents (model/refine.py) in the intra frame: one frame in a segment, so it may take its time. Measured:
 docs/ablations.md."""
-TILTED_ROUNDS = 1
+TILTED_ROUNDS = 2
 """... and in other pictures that some are predicted from, of a tilted model (`--tune ssim`): what MS-SSIM sees of an
 error is not what the analysis was trained for. Measured: docs/ablations.md."""
 CAUTION = 3.2
