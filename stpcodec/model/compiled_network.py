@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -199,9 +200,9 @@ class _Blocks:
             assert isinstance(block, Block)
             enter, expand = matrix_of(block.enter), matrix_of(block.expand)
             total = torch.zeros(enter.shape[0]) if total is None else total
-            enter_bias = bias_of(block.enter) + total @ enter
+            enter_bias = bias_of(block.enter) + _through(total, enter)
             total = total + bias_of(block.leave)
-            expand_bias = bias_of(block.expand) + total @ expand
+            expand_bias = bias_of(block.expand) + _through(total, expand)
             total = total + bias_of(block.reduce)
             parts = (
                 enter, enter_bias, block.depthwise.weight.detach().float(), bias_of(block.depthwise),
@@ -228,6 +229,12 @@ class _Blocks:
             x.addmm_(seen, leave)
             x.addmm_(torch.addmm(expand_bias, x, expand).relu_(), reduce)
         return (x if self._total is None else x.add_(self._total)), size, margin
+
+
+def _through(vector: Tensor, matrix: Tensor) -> Tensor:
+    """Their product, of constants. Not by torch's: it is rounded by the number of threads that a model is loaded with,
+    and the bytes of a file would depend on it."""
+    return torch.from_numpy(np.einsum("i,ij->j", vector.cpu().numpy(), matrix.cpu().numpy()))
 
 
 def _of_latents(y: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
