@@ -21,8 +21,8 @@ _LEAST = 0.01
 """Of a scale's similarity, which may be none at all."""
 
 
-def structural_slope(made: Tensor, wanted: Tensor) -> Tensor:
-    """How 1 − MS-SSIM of luma ``[H, W]`` in [0, 1] changes with each sample of `made`, ``[H, W]``.
+def structural_slope(made: Tensor, wanted: Tensor) -> tuple[float, Tensor]:
+    """(1 − MS-SSIM of luma ``[H, W]`` in [0, 1], how it changes with each sample of `made`, ``[H, W]``).
 
     Of as many scales as the picture has room for; zero where it has for none. By hand rather than by autograd, which
     takes several times as long for the windows.
@@ -34,12 +34,13 @@ def structural_slope(made: Tensor, wanted: Tensor) -> Tensor:
         if min(one.shape[1:]) < WINDOW:
             break
         last = number + 1 == len(SCALE_WEIGHTS) or min(one.shape[1:]) // 2 < WINDOW
-        scales.append((weight, *_similarity(one, other, luminance=last)))
-    product = math.prod(max(_LEAST, value) ** weight for weight, value, _ in scales)
-    slope = torch.zeros(1, 0, 0, device=made.device)
-    for weight, value, own in reversed(scales):
-        slope = _doubled(slope, own.shape[1:]) - weight * product / max(_LEAST, value) * own
-    return _doubled(slope, made.shape)[0]
+        value, slope = _similarity(one, other, luminance=last)
+        scales.append((weight, max(_LEAST, value), slope))
+    product = math.prod(value**weight for weight, value, _ in scales)
+    total = torch.zeros(1, 0, 0, device=made.device)
+    for weight, value, slope in reversed(scales):
+        total = _doubled(total, slope.shape[1:]) - weight * product / value * slope
+    return 1 - product, _doubled(total, made.shape)[0]
 
 
 def _similarity(one: Tensor, other: Tensor, *, luminance: bool) -> tuple[float, Tensor]:

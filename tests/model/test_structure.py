@@ -26,7 +26,9 @@ def test_the_slope_is_that_of_the_package(height: int, width: int) -> None:
     similar = package.ms_ssim(*pair, data_range=1, weights=[0, *SCALE_WEIGHTS])
     expected = torch.autograd.grad(1 - similar, sample)[0]
     tolerance = 1e-3 * float(expected.abs().max())
-    torch.testing.assert_close(structural_slope(made, wanted), expected, rtol=1e-3, atol=tolerance)
+    loss, slope = structural_slope(made, wanted)
+    assert loss == pytest.approx(float(1 - similar.detach()), abs=1e-6)
+    torch.testing.assert_close(slope, expected, rtol=1e-3, atol=tolerance)
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 48), (48, 48), (64, 112), (96, 272)])
@@ -34,7 +36,7 @@ def test_of_a_small_picture_it_is_that_of_the_scales_that_fit(height: int, width
     """Along its slope SSIM of the half-size picture rises."""
     package = pytest.importorskip("pytorch_msssim")
     made, wanted = pictures(height, width)
-    slope = structural_slope(made, wanted)
+    _, slope = structural_slope(made, wanted)
     better = (made - 0.01 * slope / slope.abs().max()).clamp(0, 1)
     halves = [torch.nn.functional.avg_pool2d(part[None, None], 2) for part in (made, better, wanted)]
     before, after = (float(package.ssim(part, halves[2], data_range=1)) for part in halves[:2])
@@ -42,12 +44,17 @@ def test_of_a_small_picture_it_is_that_of_the_scales_that_fit(height: int, width
 
 
 def test_there_is_none_where_no_window_fits() -> None:
-    assert not structural_slope(*pictures(16, 320)).any()
+    loss, slope = structural_slope(*pictures(16, 320))
+    assert loss == 0
+    assert slope.shape == (16, 320)
+    assert not slope.any()
 
 
 def test_equal_pictures_have_none() -> None:
     wanted = pictures(64, 64)[1]
-    assert float(structural_slope(wanted, wanted).abs().max()) < 1e-6
+    loss, slope = structural_slope(wanted, wanted)
+    assert loss == pytest.approx(0, abs=1e-6)
+    assert float(slope.abs().max()) < 1e-6
 
 
 def test_it_does_not_depend_on_threads() -> None:
@@ -60,5 +67,6 @@ def test_it_does_not_depend_on_threads() -> None:
             found.append(structural_slope(made, wanted))
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(found[0], found[1])
-    assert torch.equal(found[0], found[2])
+    for loss, slope in found[1:]:
+        assert loss == found[0][0]
+        assert torch.equal(slope, found[0][1])
