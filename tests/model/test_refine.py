@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from stpcodec.model import refine
 from stpcodec.model.bands import Band
 from stpcodec.model.planes import Planes
 from stpcodec.model.quality import Quality
@@ -71,9 +72,12 @@ def test_of_an_orthonormal_transform_there_is_nothing_better() -> None:
 
 
 @pytest.mark.parametrize("references", [0, 1])
-def test_of_a_tilted_network_structure_counts_too(tiny_weights: Path, references: int) -> None:
+def test_of_a_tilted_network_structure_counts_too(
+    tiny_weights: Path, references: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As many squared errors less buy more of MS-SSIM than where squared errors alone count."""
     package = pytest.importorskip("pytorch_msssim")
+    monkeypatch.setattr(refine, "TRUST_LEFT", 2.0)
     model = load_model(tiny_weights, device=CPU)
     plain = model.inter if references else model.intra
     bought = []
@@ -93,6 +97,22 @@ def test_of_a_tilted_network_structure_counts_too(tiny_weights: Path, references
             assert less > 0
             bought.append((after - before) / less)
     assert bought[1] > 1.1 * bought[0]
+
+
+def test_where_structure_cannot_be_trusted_squared_errors_alone_count(
+    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, target = load_model(tiny_weights, device=CPU).intra, moving_planes(1, 192, 192)
+    with torch.inference_mode():
+        decoded = plain.analyse(target, QUALITY, None)[0].round()
+        found = []
+        for transform, left in ((plain, 2.0), (plain.tilted(0), 0.0), (plain.tilted(0), 2.0)):
+            monkeypatch.setattr(refine, "TRUST_LEFT", left)
+            refiner = transform.refiner(target, (), None, None, QUALITY)
+            assert refiner is not None
+            found.append(refiner.wanted(decoded))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(found[0], found[2], rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize("tilt", [None, 6])
