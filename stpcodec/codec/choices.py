@@ -16,8 +16,8 @@ class Choices:
     the planner's thresholds; 0 leaves all chunks at one frame, 2 makes most of them as long as can be. rounds: how
     often latents are improved by what decoding makes of them (model/refine.py); intra_rounds: at least so often those
     of the frame that opens a segment, tilted_rounds those of pictures that others are predicted from where the model is
-    tilted. patience: of the motion search (motion_polish.PASSES), one less for pictures that
-    nothing is predicted from. lengths: of all the segment's chunks; () leaves them to the planner.
+    tilted. patience: of the motion search (motion_polish.PASSES), one less for pictures that nothing is predicted from.
+    lengths: of all the segment's chunks; () leaves them to the planner.
     """
 
     intra_bonus: int = INTRA_BONUS

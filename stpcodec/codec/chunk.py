@@ -313,7 +313,7 @@ class ChunkEncoding:
                 levels=self._levels(held), held=held,
             )  # fmt: skip
             return encode_picture(model.inter, tables, task, None, still)
-        position = picture.position
+        position, referenced = picture.position, self._referenced(picture)
         if picture.depth:
             held = self.coded[picture.guide].latents.levels
         task = PictureTask(
@@ -324,8 +324,8 @@ class ChunkEncoding:
             self.coded[picture.guide].latents if picture.depth else before,
             position - 1,
             choices.caution * self._share_of_caution(picture),
-            rounds=max(choices.rounds, choices.tilted_rounds * (self.codec.tilt > 0 and self._referenced(picture))),
-            referenced=self._referenced(picture),
+            rounds=max(choices.rounds, choices.tilted_rounds if referenced and self.codec.tilt else 0),
+            referenced=referenced,
             levels=held if picture.depth else self._levels(held),
             held=held,
         )
