@@ -11,13 +11,15 @@ from stpcodec.model.rates import CAUTION, INTRA_BONUS, INTRA_ROUNDS, TILTED_ROUN
 
 @dataclass(frozen=True)
 class Choices:
-    """intra_bonus: of the frame that opens a segment, in qualities. spread: factor of other pictures' (depth_bonus).
+    """intra_bonus: of the frame that opens a segment, in qualities, before what motion takes from it (opening.py).
+    spread: factor of other pictures' (depth_bonus).
     motion_caution: of the motion search (picture_motion.MOTION_CAUTION). caution: of the quantiser. joining: factor of
     the planner's thresholds; 0 leaves all chunks at one frame, 2 makes most of them as long as can be. rounds: how
     often latents are improved by what decoding makes of them (model/refine.py); intra_rounds: at least so often those
     of the frame that opens a segment, tilted_rounds those of pictures that others are predicted from where the model is
     tilted. patience: of the motion search (motion_polish.PASSES), one less for pictures that nothing is predicted from.
-    lengths: of all the segment's chunks; () leaves them to the planner.
+    lengths: of all the segment's chunks; () leaves them to the planner. tries: whether the first chunks are coded in
+    several ways before (first_lengths.py) where joining is 1.
     """
 
     intra_bonus: int = INTRA_BONUS
@@ -30,8 +32,9 @@ class Choices:
     tilted_rounds: int = TILTED_ROUNDS
     patience: int = MOST_PATIENCE
     lengths: tuple[int, ...] = ()
+    tries: bool = True
 
 
 USUAL = Choices()
-QUICK = Choices(intra_rounds=0, tilted_rounds=0, patience=0)
+QUICK = Choices(intra_rounds=0, tilted_rounds=0, patience=0, tries=False)
 """One pass over everything."""

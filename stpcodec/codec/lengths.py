@@ -6,7 +6,7 @@ the same way: four passes over all frames. The cheaper is kept, and what follows
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,6 +45,17 @@ def coded_lengths(codec: ChunkCodec, parts: Iterable[Planes], quality: int) -> t
         history = found.history
         lengths += found.lengths
     return tuple(lengths)
+
+
+def code_run(
+    codec: ChunkCodec, frames: Planes, lengths: Sequence[int], quality: int, history: History | None
+) -> Coded:  # fmt: skip
+    """Frames in chunks of these lengths."""
+    start, parts = 0, list[Coded]()
+    for length in lengths:
+        parts.append(_code(codec, frames[slice(start, start + length)], quality, history))
+        start, history = start + length, parts[-1].history
+    return Coded(tuple(lengths), sum(part.cost for part in parts), parts[-1].last, parts[-1].history)
 
 
 def _cheapest(codec: ChunkCodec, frames: Planes, quality: int, history: History | None) -> Coded:

@@ -20,13 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stpcodec.model.block_cost import BLOCK, prediction_cost
 from stpcodec.model.motion_match import displacements
 from stpcodec.model.motion_windows import best_displacements
-
-BLOCK = 8
-"""Sides of the matched blocks, in samples of the small pictures."""
-NOISE = 4.0
-"""Squared 8-bit error that costs nothing: no coder would look at it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ class Planner:
 
     def __init__(self, luma: Tensor, joining: float = 1.0) -> None:
         self._joining = joining
-        self._last = [_small(luma, scale) for scale in SCALES]
+        self._last = [small_picture(luma, scale) for scale in SCALES]
 
     def plan(self, luma: Tensor) -> list[int]:
         """luma ``[N, H, W]``, at most 8 frames: lengths of the chunks to code them in."""
@@ -64,7 +60,7 @@ class Planner:
             return [1] * len(luma)
         gaps = []
         for number, scale in enumerate(SCALES):
-            pictures = [self._last[number], *(_small(frame, scale) for frame in luma)]
+            pictures = [self._last[number], *(small_picture(frame, scale) for frame in luma)]
             self._last[number] = pictures[-1]
             gaps.append(_Gaps(pictures, scale.reach, self._joining * scale.margin))
         lengths = [1] * len(luma)
@@ -102,22 +98,22 @@ class _Gaps:
         return self._cost(end, self._match(end, start)) + between < self._margin * (GAIN[size] * chain + DRIFT[size])
 
     def _cost(self, number: int, prediction: Tensor) -> float:
-        error = F.avg_pool2d((self._pictures[number] - prediction).square()[None], BLOCK, ceil_mode=True) * 255**2
-        return float(0.5 * torch.log2(1 + error / NOISE).mean())
+        return prediction_cost(self._pictures[number], prediction)
 
     def _match(self, number: int, reference: int) -> Tensor:
         if (number, reference) not in self._matched:
             own, other = self._pictures[number], self._pictures[reference]
-            self._matched[number, reference] = _best_blocks(own, other, self._reach)
+            self._matched[number, reference] = best_blocks(own, other, self._reach)
         return self._matched[number, reference]
 
 
-def _small(luma: Tensor, scale: Scale) -> Tensor:
+def small_picture(luma: Tensor, scale: Scale) -> Tensor:
+    """Luma ``[H, W]``, on the CPU."""
     factor = scale.shrink if max(luma.shape) <= 1024 else 2 * scale.shrink
     return F.avg_pool2d(luma[None, None], factor, ceil_mode=True)[0, 0].cpu()
 
 
-def _best_blocks(picture: Tensor, reference: Tensor, reach: int) -> Tensor:
+def best_blocks(picture: Tensor, reference: Tensor, reach: int) -> Tensor:
     """The picture put together from the best-matching blocks of the reference."""
     height, width = picture.shape
     rows, columns = -(-height // BLOCK), -(-width // BLOCK)

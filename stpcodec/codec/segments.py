@@ -17,7 +17,10 @@ from torch import Tensor
 from stpcodec.codec.choices import QUICK, Choices
 from stpcodec.codec.chunk import ChunkCodec, EncodedChunk, History
 from stpcodec.codec.effort import SearchedSegment, decibels
+from stpcodec.codec.first_lengths import tried_joining
 from stpcodec.codec.lengths import coded_lengths
+from stpcodec.codec.lookahead import Chain
+from stpcodec.codec.opening import opening_bonus
 from stpcodec.codec.parallel import Inline, picture_pool
 from stpcodec.codec.planning import Planner
 from stpcodec.codec.prefetch import prefetched
@@ -28,6 +31,7 @@ from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.container import Chunk, Segment, StreamHeader
 from stpcodec.errors import CorruptFile, CorruptSegment, UsageError
 from stpcodec.model.planes import Planes
+from stpcodec.model.rates import INTRA_BONUS
 from stpcodec.patches.padding import padded_size
 from stpcodec.video.frames import Frame
 
@@ -209,9 +213,12 @@ class SegmentBuilder:
     ) -> None:
         self._owner, self._raised, self._measured = owner, raised, measured
         self._decibels: list[float] = []
+        self._pool, self._first_frame = pool, first_frame
         self._tiled = owner.tiled
-        self._chains = self._tiled.chains(pool, shown=measured)
-        self._first_frame = first_frame
+        self._chains: list[Chain] = []
+        self._held: tuple[Sequence[Frame], Planes] | None = None
+        self._opening: Future[EncodedChunk] | None = None
+        self._first: Tensor | None = None
         self._hasher = xxhash.xxh3_128()
         self._ahead: deque[_Coming] = deque()
         self._chunks: list[Chunk] = []
@@ -229,16 +236,41 @@ class SegmentBuilder:
         """Code a single frame when it is the first, at most the codec's `chunk_frames` later; as one chunk, or as
         several where the codec leaves that to the planner. Returns when few enough frames are on their way; errors
         of coding come with a later frame, or with `close`."""
-        owner = self._owner
-        planes = owner.planes(frames)
-        start = 0
+        planes = self._owner.planes(frames)
+        if not self._pts and self._owner.codec.plans_chunks:
+            self._held = frames, planes
+        else:
+            self._open(planes)
+            self._begin(frames, planes)
+        self._pts += [frame.pts for frame in frames]
+        self._durations += [frame.duration for frame in frames]
+        self._collect(LOOKAHEAD_FRAMES)
+
+    def _open(self, following: Planes | None) -> None:
+        """Begins the segment, and its first frame where that has waited: how well it is coded depends on how much of
+        it comes back in the frames that follow, None where there are none."""
+        if self._chains:
+            return
+        held, self._held = self._held, None
+        choices: Choices | None = None
+        if held is not None and following is not None:
+            usual = self._owner.codec.choices
+            less = INTRA_BONUS - opening_bonus(held[1].y[-1], following.y[-1], self._quality_of(0))
+            choices = replace(usual, intra_bonus=usual.intra_bonus - less)
+        self._chains = self._tiled.chains(self._pool, choices, shown=self._measured)
+        if held is not None:
+            self._begin(*held)
+
+    def _quality_of(self, picture: int) -> int:
+        return max(1, min(100, self._owner.quality_of(self._first_frame, picture) + self._raised))
+
+    def _begin(self, frames: Sequence[Frame], planes: Planes) -> None:
+        owner, start = self._owner, 0
         for length in self._lengths(planes):
             windows = self._tiled.windows(planes[slice(start, start + length)])
             part = list(windows) if self._measured else []
             pictures = range(self._begun, self._begun + owner.codec.picture_count(length))
-            qualities = [
-                max(1, min(100, owner.quality_of(self._first_frame, picture) + self._raised)) for picture in pictures
-            ]
+            qualities = [self._quality_of(picture) for picture in pictures]
             places: Sequence[Tensor | None] = [None] * len(self._chains)
             stop = start + length
             weights = self._weights(frames[start:stop], planes[slice(stop - 1, stop)])
@@ -248,12 +280,10 @@ class SegmentBuilder:
             self._ahead.append(coming)
             for chain, window, place in zip(self._chains, part or windows, places, strict=True):
                 coming.tiles.append(chain.add(window, qualities, place))
+                self._opening = self._opening or coming.tiles[-1]
                 self._collect(sys.maxsize)  # the integers of all tiles of a large frame are hundreds of megabytes
             self._begun = pictures.stop
             start = stop
-        self._pts += [frame.pts for frame in frames]
-        self._durations += [frame.duration for frame in frames]
-        self._collect(LOOKAHEAD_FRAMES)
 
     def _lengths(self, planes: Planes) -> list[int]:
         if not self._owner.codec.plans_chunks:
@@ -263,10 +293,22 @@ class SegmentBuilder:
             while sum(taken) < len(planes):
                 taken.append(self._given.popleft())
             return taken
-        if self._planner is None:
-            self._planner = Planner(planes.y[-1], self._owner.codec.choices.joining)
+        if self._first is None:
+            self._first = planes.y[-1]
             return [len(planes)]
+        if self._planner is None:
+            self._planner = Planner(self._first, self._joining(self._first, planes))
         return self._planner.plan(planes.y)
+
+    def _joining(self, first: Tensor, following: Planes) -> float:
+        """See Choices.joining; found by coding where that is worth it."""
+        codec = self._owner.codec
+        usual = codec.choices.joining
+        if not codec.choices.tries or usual != 1 or len(following) < codec.chunk_frames or len(self._chains) > 1:
+            return usual  # tiles share their lengths, and each would have its own
+        assert self._opening is not None
+        opening = self._opening.result().history
+        return tried_joining(codec, first, following, opening, self._quality_of(1), self._pool)
 
     def _weights(self, frames: Sequence[Frame], last: Planes) -> Tensor | None:
         """What errors in each patch of a chunk count ``[H/16, W/16]``; None where all count alike in the whole file.
@@ -303,6 +345,7 @@ class SegmentBuilder:
         return sum(self._decibels) / len(self._decibels)
 
     def close(self) -> Segment:
+        self._open(None)
         self._collect(0)
         return Segment(
             first_frame=self._first_frame,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from stpcodec.codec.choices import Choices
 from stpcodec.codec.chunk import ChunkCodec, History
 from stpcodec.codec.lookahead import Chain
 from stpcodec.errors import CorruptFile, UsageError
@@ -77,9 +78,11 @@ class TiledCodec:
             except UsageError as error:
                 raise CorruptFile(f"its tiles cannot cover its frames ({error}); the file is damaged") from error
 
-    def chains(self, pool: Executor, *, shown: bool = True) -> list[Chain]:
-        """Encoders of one segment, one a tile: each takes its `window` of every chunk. shown: as of `Chain`."""
-        return [Chain(self.codec, quality=self.quality, pool=pool, shown=shown) for _ in self.tiles]
+    def chains(self, pool: Executor, choices: Choices | None = None, *, shown: bool = True) -> list[Chain]:
+        """Encoders of one segment, one a tile: each takes its `window` of every chunk. choices: the codec's if None;
+        shown: as of `Chain`."""
+        codec = self.codec if choices is None else self.codec.choosing(choices)
+        return [Chain(codec, quality=self.quality, pool=pool, shown=shown) for _ in self.tiles]
 
     def windows(self, planes: Planes) -> Iterator[Planes]:
         """The parts of padded planes under the tiles, each made when it is asked for."""

@@ -25,7 +25,8 @@ than luma's, weighs that much more in it. 6:3:3 makes a decibel of u worth about
 
 
 INTRA_BONUS = 34
-"""The intra frame is the reference of all that follows: it is coded this much above the quality asked for."""
+"""The intra frame is the reference of all that follows: it is coded this much above the quality asked for, and less
+where much moves (codec/opening.py)."""
 LIBRARY_BONUS = 22
 """... and so much where it is predicted from a picture of the model's library: most of it is good already. Measured:
 docs/ablations.md."""

@@ -18,6 +18,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from stpcodec.errors import StpError
+from stpcodec.model.block_cost import prediction_cost, texture_cost
 from stpcodec.model.config import ModelConfig
 from stpcodec.model.library import LARGEST_SIDE, MOST_PICTURES, PREFIX, library_tensors
 from stpcodec.model.planes import Planes
@@ -36,12 +37,9 @@ MOST_HELD_OUT = 4
 MOST_ALIKE = 15
 """Views that a picture is the median of."""
 SMALLEST_SIDE = 64
-NOISE = 4.0
-"""Squared 8-bit error that costs nothing."""
 LEAST_GAIN = 0.05
 """Of what all views cost without a library: a further picture has to save so much."""
 _SMALL_WIDTH = 320
-_BLOCK = 8
 
 
 @dataclass
@@ -99,12 +97,12 @@ def choose_library(views: Sequence[Planes], most: int = MOST_PICTURES) -> list[P
     if len(views) < 2:
         return []
     small = [_small(planes.y[0]) for planes in views]
-    alone = torch.tensor([_texture_cost(picture) for picture in small])
+    alone = torch.tensor([texture_cost(picture) for picture in small])
     costs = torch.full((len(views), len(views)), float("inf"))
     for number, picture in enumerate(small):
         for other, reference in enumerate(small):
             if number != other and views[number].y.shape == views[other].y.shape:
-                costs[number, other] = _cost(picture, reference)
+                costs[number, other] = prediction_cost(picture, reference)
     current, chosen = alone.clone(), list[int]()
     while len(chosen) < most:
         gains = (current[:, None] - costs).clamp(min=0).sum(0)
@@ -190,16 +188,4 @@ def _alike(costs: Tensor, alone: Tensor, chosen: Sequence[int], number: int) -> 
 
 def _small(luma: Tensor) -> Tensor:
     factor = max(1, luma.shape[1] // _SMALL_WIDTH)
-    return F.avg_pool2d(luma[None, None].float(), factor, ceil_mode=True)
-
-
-def _cost(picture: Tensor, prediction: Tensor) -> float:
-    error = F.avg_pool2d((picture - prediction).square(), _BLOCK, ceil_mode=True)
-    return float(0.5 * torch.log2(1 + error / NOISE).mean())
-
-
-def _texture_cost(picture: Tensor) -> float:
-    """As `_cost` of the mean of every block: what is left where nothing is known."""
-    mean = F.avg_pool2d(picture, _BLOCK, ceil_mode=True)
-    spread = F.avg_pool2d(picture.square(), _BLOCK, ceil_mode=True) - mean.square()
-    return float(0.5 * torch.log2(1 + spread.clamp(min=0) / NOISE).mean())
+    return F.avg_pool2d(luma[None, None].float() / 255, factor, ceil_mode=True)[0, 0]
