@@ -77,7 +77,7 @@ def test_what_was_cheapest_goes_on(prices: dict[int, int], joining: float, monke
 
 
 def test_lengths_that_are_the_same_are_coded_once_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    planned(monkeypatch, dict.fromkeys(JOININGS, [4, 4]))
+    planned(monkeypatch, {joining: [4, 4] for joining in JOININGS})
     assert tried({}) == (1.0, [])
     planned(monkeypatch, {1.0: [4, 4], 1.1: [4, 4], 1.25: [8]})
     assert tried({4: 1000, 8: 1500}) == (1.25, [4, 4, 8])
