@@ -12,11 +12,8 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
-from torch import Tensor
-
 from stpcodec.codec.chunk import ChunkCodec, History
 from stpcodec.codec.lengths import code_run
-from stpcodec.codec.planning import Planner
 from stpcodec.model.planes import Planes
 
 JOININGS = (1.0, 1.1, 1.25)
@@ -27,23 +24,23 @@ the best of all."""
 
 
 def tried_joining(
-    codec: ChunkCodec, first: Tensor, frames: Planes, opening: History, quality: int, pool: Executor
+    codec: ChunkCodec, plans: Sequence[Sequence[int]], frames: Planes, opening: History, quality: int, pool: Executor
 ) -> float:
-    """The factor to plan a segment by (Choices.joining).
+    """The one of JOININGS to plan a segment by (Choices.joining).
 
-    first: luma ``[H, W]`` of the frame that opens the segment, opening: as it was coded; frames: those behind it, at
-    most `codec.chunk_frames`. quality: of all pictures. pool: codes runs side by side.
+    plans: lengths of the chunks of `frames`, those behind the segment's first, by each of JOININGS; opening: what the
+    first leaves to them. quality: of all pictures. pool: codes runs side by side.
     """
-    plans: dict[tuple[int, ...], float] = {}
-    for joining in JOININGS:
-        plans.setdefault(tuple(Planner(first, joining).plan(frames.y)), joining)
-    if len(plans) == 1:
+    tried: dict[tuple[int, ...], float] = {}
+    for joining, lengths in zip(JOININGS, plans, strict=True):
+        tried.setdefault(tuple(lengths), joining)
+    if len(tried) == 1:
         return JOININGS[0]
     quick = codec.choosing(replace(codec.choices, patience=0, rounds=0, tilted_rounds=0))
 
     def cost(lengths: Sequence[int]) -> float:
         return code_run(quick, frames, lengths, quality, opening).total
 
-    tried = [(joining, pool.submit(cost, lengths)) for lengths, joining in plans.items()]
-    costs = {joining: found.result() * (1 if joining == JOININGS[0] else LONGER) for joining, found in tried}
+    coded = [(joining, pool.submit(cost, lengths)) for lengths, joining in tried.items()]
+    costs = {joining: found.result() * (1 if joining == JOININGS[0] else LONGER) for joining, found in coded}
     return min(costs, key=costs.__getitem__)

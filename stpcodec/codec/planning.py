@@ -51,22 +51,32 @@ class Planner:
     """
 
     def __init__(self, luma: Tensor, joining: float = 1.0) -> None:
-        self._joining = joining
+        self.joining = joining
         self._last = [small_picture(luma, scale) for scale in SCALES]
 
     def plan(self, luma: Tensor) -> list[int]:
         """luma ``[N, H, W]``, at most 8 frames: lengths of the chunks to code them in."""
-        if self._joining == 0:
-            return [1] * len(luma)
+        return self.plans(luma, (self.joining,))[0]
+
+    def plans(self, luma: Tensor, joinings: Sequence[float]) -> list[list[int]]:
+        """As `plan`, by each of these factors."""
+        if not any(joinings):
+            return [[1] * len(luma) for _ in joinings]
         gaps = []
         for number, scale in enumerate(SCALES):
             pictures = [self._last[number], *(small_picture(frame, scale) for frame in luma)]
             self._last[number] = pictures[-1]
-            gaps.append(_Gaps(pictures, scale.reach, self._joining * scale.margin))
-        lengths = [1] * len(luma)
-        for size in GAIN:
-            lengths = _joined(lengths, size, lambda start, size: any(gap.pays(start, size) for gap in gaps))
-        return _joined(lengths, 1, lambda start, size: True)
+            gaps.append(_Gaps(pictures, scale.reach, scale.margin))
+        return [_plan(gaps, len(luma), joining) for joining in joinings]
+
+
+def _plan(gaps: Sequence[_Gaps], count: int, joining: float) -> list[int]:
+    lengths = [1] * count
+    if joining == 0:
+        return lengths
+    for size in GAIN:
+        lengths = _joined(lengths, size, lambda start, size: any(gap.pays(start, size, joining) for gap in gaps))
+    return _joined(lengths, 1, lambda start, size: True)
 
 
 def _joined(lengths: Sequence[int], size: int, pays: Callable[[int, int], bool]) -> list[int]:
@@ -89,13 +99,14 @@ class _Gaps:
         self._pictures, self._reach, self._margin = pictures, reach, margin
         self._matched: dict[tuple[int, int], Tensor] = {}
 
-    def pays(self, start: int, size: int) -> bool:
+    def pays(self, start: int, size: int, joining: float) -> bool:
         """Whether picture start + 2·size is an anchor rather than start + size."""
         middle, end = start + size, start + 2 * size
         chain = self._cost(middle, self._match(middle, start)) + self._cost(end, self._match(end, middle))
         past, future = self._match(middle, start), self._match(middle, end)
         between = min(self._cost(middle, prediction) for prediction in ((past + future) / 2, past, future))
-        return self._cost(end, self._match(end, start)) + between < self._margin * (GAIN[size] * chain + DRIFT[size])
+        most = joining * self._margin * (GAIN[size] * chain + DRIFT[size])
+        return self._cost(end, self._match(end, start)) + between < most
 
     def _cost(self, number: int, prediction: Tensor) -> float:
         return prediction_cost(self._pictures[number], prediction)

@@ -17,7 +17,7 @@ from torch import Tensor
 from stpcodec.codec.choices import QUICK, Choices
 from stpcodec.codec.chunk import ChunkCodec, EncodedChunk, History
 from stpcodec.codec.effort import SearchedSegment, decibels
-from stpcodec.codec.first_lengths import tried_joining
+from stpcodec.codec.first_lengths import JOININGS, tried_joining
 from stpcodec.codec.lengths import coded_lengths
 from stpcodec.codec.lookahead import Chain
 from stpcodec.codec.opening import opening_bonus
@@ -218,7 +218,7 @@ class SegmentBuilder:
         self._chains: list[Chain] = []
         self._held: tuple[Sequence[Frame], Planes] | None = None
         self._opening: Future[EncodedChunk] | None = None
-        self._first: Tensor | None = None
+        self._tries = False
         self._hasher = xxhash.xxh3_128()
         self._ahead: deque[_Coming] = deque()
         self._chunks: list[Chunk] = []
@@ -280,7 +280,8 @@ class SegmentBuilder:
             self._ahead.append(coming)
             for chain, window, place in zip(self._chains, part or windows, places, strict=True):
                 coming.tiles.append(chain.add(window, qualities, place))
-                self._opening = self._opening or coming.tiles[-1]
+                if self._tries:
+                    self._opening, self._tries = coming.tiles[-1], False
                 self._collect(sys.maxsize)  # the integers of all tiles of a large frame are hundreds of megabytes
             self._begun = pictures.stop
             start = stop
@@ -293,22 +294,20 @@ class SegmentBuilder:
             while sum(taken) < len(planes):
                 taken.append(self._given.popleft())
             return taken
-        if self._first is None:
-            self._first = planes.y[-1]
-            return [len(planes)]
+        choices = self._owner.codec.choices
         if self._planner is None:
-            self._planner = Planner(self._first, self._joining(self._first, planes))
-        return self._planner.plan(planes.y)
-
-    def _joining(self, first: Tensor, following: Planes) -> float:
-        """See Choices.joining; found by coding where that is worth it."""
-        codec = self._owner.codec
-        usual = codec.choices.joining
-        if not codec.choices.tries or usual != 1 or len(following) < codec.chunk_frames or len(self._chains) > 1:
-            return usual  # tiles share their lengths, and each would have its own
-        assert self._opening is not None
-        opening = self._opening.result().history
-        return tried_joining(codec, first, following, opening, self._quality_of(1), self._pool)
+            self._planner = Planner(planes.y[-1], choices.joining)
+            # Tiles share their lengths, and each would have its own.
+            self._tries = choices.tries and choices.joining == 1 and len(self._chains) == 1
+            return [len(planes)]
+        opening, self._opening = self._opening, None
+        if opening is None or len(planes) < self._owner.codec.chunk_frames:
+            return self._planner.plan(planes.y)
+        plans = self._planner.plans(planes.y, JOININGS)
+        self._planner.joining = tried_joining(
+            self._owner.codec, plans, planes, opening.result().history, self._quality_of(1), self._pool
+        )
+        return plans[JOININGS.index(self._planner.joining)]
 
     def _weights(self, frames: Sequence[Frame], last: Planes) -> Tensor | None:
         """What errors in each patch of a chunk count ``[H/16, W/16]``; None where all count alike in the whole file.

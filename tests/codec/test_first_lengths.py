@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 
-from stpcodec.codec import first_lengths
 from stpcodec.codec.choices import QUICK, USUAL, Choices
 from stpcodec.codec.chunk import ChunkCodec, History
 from stpcodec.codec.first_lengths import JOININGS, LONGER, tried_joining
@@ -24,7 +24,7 @@ from stpcodec.video.frames import Frame
 from tests.tiny_model import moving_planes
 
 QUALITY = 50
-PLANS = {1.0: [2, 2, 2, 2], 1.1: [4, 4], 1.25: [8]}
+PLANS = [2, 2, 2, 2], [4, 4], [8]
 
 
 @dataclass
@@ -47,18 +47,11 @@ class Priced:
         return SimpleNamespace(streams=streams, reconstruction=frames, history=history)
 
 
-def planned(monkeypatch: pytest.MonkeyPatch, plans: dict[float, list[int]]) -> None:
-    def planner(first: torch.Tensor, joining: float) -> SimpleNamespace:
-        return SimpleNamespace(plan=lambda luma: plans[joining])
-
-    monkeypatch.setattr(first_lengths, "Planner", planner)
-
-
-def tried(prices: dict[int, int]) -> tuple[float, list[int]]:
+def tried(prices: dict[int, int], plans: Sequence[Sequence[int]] = PLANS) -> tuple[float, list[int]]:
     """The factor, and the lengths of all chunks that were coded for it."""
     frames, codec = moving_planes(9, 32, 32), Priced(prices, [])
     opening = cast(History, SimpleNamespace())
-    joining = tried_joining(cast(ChunkCodec, codec), frames.y[0], frames[1:], opening, QUALITY, Inline())
+    joining = tried_joining(cast(ChunkCodec, codec), plans, frames[1:], opening, QUALITY, Inline())
     return joining, codec.coded
 
 
@@ -69,18 +62,15 @@ def tried(prices: dict[int, int]) -> tuple[float, list[int]]:
     ({2: 1000, 4: 2100, 8: round(4000 / LONGER - 60)}, 1.25),
     ({2: 1000, 4: 2100, 8: round(4000 / LONGER + 60)}, 1.0),
 ])  # fmt: skip
-def test_what_was_cheapest_goes_on(prices: dict[int, int], joining: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    planned(monkeypatch, PLANS)
+def test_what_was_cheapest_goes_on(prices: dict[int, int], joining: float) -> None:
     found, coded = tried(prices)
     assert found == joining
     assert sorted(coded) == [2, 2, 2, 2, 4, 4, 8]
 
 
-def test_lengths_that_are_the_same_are_coded_once_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    planned(monkeypatch, {joining: [4, 4] for joining in JOININGS})
-    assert tried({}) == (1.0, [])
-    planned(monkeypatch, {1.0: [4, 4], 1.1: [4, 4], 1.25: [8]})
-    assert tried({4: 1000, 8: 1500}) == (1.25, [4, 4, 8])
+def test_lengths_that_are_the_same_are_coded_once_or_not_at_all() -> None:
+    assert tried({}, [[4, 4]] * len(JOININGS)) == (1.0, [])
+    assert tried({4: 1000, 8: 1500}, ([4, 4], [4, 4], [8])) == (1.25, [4, 4, 8])
 
 
 def noisy(count: int) -> list[Frame]:
@@ -99,25 +89,50 @@ def test_a_segment_goes_on_as_it_was_tried(tiny_weights: Path, monkeypatch: pyte
 
     def always(*arguments: Any) -> float:
         asked.append(arguments)
-        return 0.0
+        return JOININGS[-1]
 
-    usual = [chunk.frame_count for chunk in coded_segment(codec, frames, QUALITY)[1].chunks]
     monkeypatch.setattr("stpcodec.codec.segments.tried_joining", always)
-    shortest = [chunk.frame_count for chunk in coded_segment(codec, frames, QUALITY)[1].chunks]
-    assert shortest == [1] * 25 != usual
-    assert len(asked) == 1
+    coded_segment(codec, frames, QUALITY)
+    (arguments,) = asked
+    plans = arguments[1]
+    assert [sum(plan) for plan in plans] == [8] * len(JOININGS)
     for choices in (QUICK, Choices(joining=1.12)):
         coded_segment(codec.choosing(choices), frames, QUALITY)
     coded_segment(codec, frames[:8], QUALITY)
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize(("joining", "plan"), list(zip(JOININGS, PLANS, strict=True)))
+def test_its_later_chunks_are_planned_so_too(
+    tiny_weights: Path, joining: float, plan: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec = ChunkCodec(load_model(tiny_weights, device=torch.device("cpu")))
+    later: list[float] = []
+
+    class Planned:
+        def __init__(self, luma: torch.Tensor, joining: float) -> None:
+            self.joining = joining
+
+        def plans(self, luma: torch.Tensor, joinings: Sequence[float]) -> tuple[list[int], ...]:
+            return PLANS
+
+        def plan(self, luma: torch.Tensor) -> list[int]:
+            later.append(self.joining)
+            return [len(luma)]
+
+    monkeypatch.setattr("stpcodec.codec.segments.tried_joining", lambda *arguments: joining)
+    monkeypatch.setattr("stpcodec.codec.segments.Planner", Planned)
+    lengths = [chunk.frame_count for chunk in coded_segment(codec, noisy(25), QUALITY)[1].chunks]
+    assert lengths == [1, *plan, 8, 8]
+    assert later == [joining, joining]
+
+
 def test_it_does_not_depend_on_who_codes(tiny_weights: Path) -> None:
     codec = ChunkCodec(load_model(tiny_weights, device=torch.device("cpu")))
     planes = moving_planes(9, 64, 96, dx=1)
     opening = codec.encode(planes[:1], quality=QUALITY, history=None).history
-    found = {tried_joining(codec, planes.y[0], planes[1:], opening, QUALITY, Inline())}
+    found = {tried_joining(codec, PLANS, planes[1:], opening, QUALITY, Inline())}
     with ThreadPoolExecutor(2) as pool:
-        found.add(tried_joining(codec, planes.y[0], planes[1:], opening, QUALITY, pool))
+        found.add(tried_joining(codec, PLANS, planes[1:], opening, QUALITY, pool))
     assert len(found) == 1
     assert found <= set(JOININGS)
