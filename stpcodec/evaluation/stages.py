@@ -25,7 +25,7 @@ from typing import Any
 STAGES: dict[str, tuple[str, ...]] = {
     "reading": ("stpcodec.video.reader:VideoReader._timed", "stpcodec.container.reader:StpReader.read_segment"),
     "scene cuts, chunk lengths": (
-        "stpcodec.patches.scenes:SceneCutDetector.push", "stpcodec.codec.planning:Planner.plan",
+        "stpcodec.patches.scenes:SceneCutDetector.push", "stpcodec.codec.planning:Planner.plans",
     ),
     "samples and tensors": ("stpcodec.codec.samples:to_planes", "stpcodec.codec.samples:to_samples"),
     "motion search": ("stpcodec.model.picture_motion:anchor_motion", "stpcodec.model.picture_motion:between_motion"),
