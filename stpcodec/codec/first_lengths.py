@@ -22,6 +22,10 @@ LONGER = 0.98
 """What longer chunks may cost of what they do: later frames gain more by them than the first ones, whose reference is
 the best of all."""
 
+TRIED_SAMPLES = 1 << 19
+"""Luma samples of the largest frame of which it is done: each way holds eight decoded frames, which budget.py does
+not know of. At 1920×1080 that was 440 MiB more."""
+
 
 def tried_joining(
     codec: ChunkCodec, plans: Sequence[Sequence[int]], frames: Planes, opening: History, quality: int, pool: Executor

@@ -17,7 +17,7 @@ from torch import Tensor
 from stpcodec.codec.choices import QUICK, Choices
 from stpcodec.codec.chunk import ChunkCodec, EncodedChunk, History
 from stpcodec.codec.effort import SearchedSegment, decibels
-from stpcodec.codec.first_lengths import JOININGS, tried_joining
+from stpcodec.codec.first_lengths import JOININGS, TRIED_SAMPLES, tried_joining
 from stpcodec.codec.lengths import coded_lengths
 from stpcodec.codec.lookahead import Chain
 from stpcodec.codec.opening import opening_bonus
@@ -298,7 +298,8 @@ class SegmentBuilder:
         if self._planner is None:
             self._planner = Planner(planes.y[-1], choices.joining)
             # Tiles share their lengths, and each would have its own.
-            self._tries = choices.tries and choices.joining == 1 and len(self._chains) == 1
+            small = len(self._chains) == 1 and planes.height * planes.width <= TRIED_SAMPLES
+            self._tries = small and choices.tries and choices.joining == 1
             return [len(planes)]
         opening, self._opening = self._opening, None
         if opening is None or len(planes) < self._owner.codec.chunk_frames:

@@ -83,7 +83,7 @@ def noisy(count: int) -> list[Frame]:
 
 
 def test_a_segment_goes_on_as_it_was_tried(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever codes it, and not for a quick encode."""
+    """Not for a quick encode, a short segment or large frames."""
     codec = ChunkCodec(load_model(tiny_weights, device=torch.device("cpu")))
     frames, asked = noisy(25), []
 
@@ -99,6 +99,8 @@ def test_a_segment_goes_on_as_it_was_tried(tiny_weights: Path, monkeypatch: pyte
     for choices in (QUICK, Choices(joining=1.12)):
         coded_segment(codec.choosing(choices), frames, QUALITY)
     coded_segment(codec, frames[:8], QUALITY)
+    monkeypatch.setattr("stpcodec.codec.segments.TRIED_SAMPLES", 64 * 96 - 1)
+    coded_segment(codec, frames, QUALITY)
     assert len(asked) == 1
 
 
