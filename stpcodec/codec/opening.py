@@ -15,6 +15,8 @@ from stpcodec.model.rates import INTRA_BONUS
 
 STILL, MOVING = 0.35, 0.55
 """Of what a later frame would cost alone, what it costs when predicted from the first: at most and at least so much."""
+MOVING_BONUS, LESS_BY_QUALITY = 32, 0.18
+"""Where it is so much: at quality 0, and how much less by every quality."""
 _NOTHING = 1e-6
 """Bits a sample."""
 
@@ -26,4 +28,4 @@ def opening_bonus(first: Tensor, later: Tensor, quality: int) -> int:
     predicted = best_blocks(picture, reference, scale.reach)
     share = prediction_cost(picture, predicted) / max(texture_cost(picture), _NOTHING)
     moving = min(max((share - STILL) / (MOVING - STILL), 0.0), 1.0)
-    return round((1 - moving) * INTRA_BONUS + moving * (32 - 0.18 * quality))
+    return round((1 - moving) * INTRA_BONUS + moving * (MOVING_BONUS - LESS_BY_QUALITY * quality))

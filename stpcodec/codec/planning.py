@@ -60,8 +60,6 @@ class Planner:
 
     def plans(self, luma: Tensor, joinings: Sequence[float]) -> list[list[int]]:
         """As `plan`, by each of these factors."""
-        if not any(joinings):
-            return [[1] * len(luma) for _ in joinings]
         gaps = []
         for number, scale in enumerate(SCALES):
             pictures = [self._last[number], *(small_picture(frame, scale) for frame in luma)]
