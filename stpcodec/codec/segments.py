@@ -17,6 +17,7 @@ from torch import Tensor
 from stpcodec.codec.choices import QUICK, Choices
 from stpcodec.codec.chunk import ChunkCodec, EncodedChunk, History
 from stpcodec.codec.effort import SearchedSegment, decibels
+from stpcodec.codec.ending import ending_discount
 from stpcodec.codec.first_lengths import JOININGS, TRIED_SAMPLES, tried_joining
 from stpcodec.codec.lengths import coded_lengths
 from stpcodec.codec.lookahead import Chain
@@ -216,7 +217,7 @@ class SegmentBuilder:
         self._pool, self._first_frame = pool, first_frame
         self._tiled = owner.tiled
         self._chains: list[Chain] = []
-        self._held: tuple[Sequence[Frame], Planes] | None = None
+        self._waiting: Sequence[Frame] | None = None
         self._opening: Future[EncodedChunk] | None = None
         self._tries = False
         self._hasher = xxhash.xxh3_128()
@@ -234,45 +235,47 @@ class SegmentBuilder:
 
     def add(self, frames: Sequence[Frame]) -> None:
         """Code a single frame when it is the first, at most the codec's `chunk_frames` later; as one chunk, or as
-        several where the codec leaves that to the planner. Returns when few enough frames are on their way; errors
-        of coding come with a later frame, or with `close`."""
-        planes = self._owner.planes(frames)
-        if not self._pts and self._owner.codec.plans_chunks:
-            self._held = frames, planes
-        else:
-            self._open(planes)
-            self._begin(frames, planes)
+        several where the codec leaves that to the planner. Frames wait for those that are added next. Returns when few
+        enough frames are on their way; errors of coding come with a later frame, or with `close`."""
+        self._begin_waiting(frames)
         self._pts += [frame.pts for frame in frames]
         self._durations += [frame.duration for frame in frames]
         self._collect(LOOKAHEAD_FRAMES)
 
-    def _open(self, following: Planes | None) -> None:
-        """Begins the segment, and its first frame where that has waited: how well it is coded depends on how much of
-        it comes back in the frames that follow, None where there are none."""
-        if self._chains:
+    def _begin_waiting(self, following: Sequence[Frame] | None) -> None:
+        """following: waits from now on; None where the segment ends. How well the frames that have waited are coded
+        depends on it: the first ones on how much of them comes back, the last ones on being the last."""
+        waiting, self._waiting = self._waiting, following
+        if waiting is None:
             return
-        held, self._held = self._held, None
-        choices: Choices | None = None
-        if held is not None and following is not None:
-            usual = self._owner.codec.choices
-            less = INTRA_BONUS - opening_bonus(held[1].y[-1], following.y[-1], self._quality_of(0))
-            choices = replace(usual, intra_bonus=usual.intra_bonus - less)
-        self._chains = self._tiled.chains(self._pool, choices, shown=self._measured)
-        if held is not None:
-            self._begin(*held)
+        planes = self._owner.planes(waiting)
+        if not self._chains:
+            self._chains = self._tiled.chains(self._pool, self._choices(planes, following), shown=self._measured)
+        self._begin(waiting, planes, last=following is None)
+
+    def _choices(self, first: Planes, following: Sequence[Frame] | None) -> Choices | None:
+        """Of the whole segment; None: the codec's."""
+        owner = self._owner
+        if following is None or not owner.codec.plans_chunks:
+            return None
+        later = owner.planes(following[-1:])
+        less = INTRA_BONUS - opening_bonus(first.y[-1], later.y[-1], self._quality_of(0))
+        return replace(owner.codec.choices, intra_bonus=owner.codec.choices.intra_bonus - less)
 
     def _quality_of(self, picture: int) -> int:
         return max(1, min(100, self._owner.quality_of(self._first_frame, picture) + self._raised))
 
-    def _begin(self, frames: Sequence[Frame], planes: Planes) -> None:
+    def _begin(self, frames: Sequence[Frame], planes: Planes, *, last: bool) -> None:
         owner, start = self._owner, 0
         for length in self._lengths(planes):
             windows = self._tiled.windows(planes[slice(start, start + length)])
             part = list(windows) if self._measured else []
             pictures = range(self._begun, self._begun + owner.codec.picture_count(length))
             qualities = [self._quality_of(picture) for picture in pictures]
-            places: Sequence[Tensor | None] = [None] * len(self._chains)
             stop = start + length
+            if last and self._begun and owner.codec.plans_chunks:
+                qualities[0] = max(1, qualities[0] - ending_discount(len(frames) - stop))
+            places: Sequence[Tensor | None] = [None] * len(self._chains)
             weights = self._weights(frames[start:stop], planes[slice(stop - 1, stop)])
             if weights is not None:
                 places = self._tiled.patches(weights)
@@ -345,7 +348,7 @@ class SegmentBuilder:
         return sum(self._decibels) / len(self._decibels)
 
     def close(self) -> Segment:
-        self._open(None)
+        self._begin_waiting(None)
         self._collect(0)
         return Segment(
             first_frame=self._first_frame,
