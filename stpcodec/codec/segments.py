@@ -37,7 +37,8 @@ from stpcodec.patches.padding import padded_size
 from stpcodec.video.frames import Frame
 
 LOOKAHEAD_FRAMES = 16
-"""Frames on their way through the encoder at most, when `SegmentBuilder.add` returns: two of the longest chunks."""
+"""Frames on their way through the encoder at most, when `SegmentBuilder.add` returns: two of the longest chunks. Those
+that were added last wait beside them."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,8 @@ class _Coming:
 
 
 class SegmentBuilder:
-    """One segment being encoded, chunk by chunk. Memory: its coded bytes and LOOKAHEAD_FRAMES frames.
+    """One segment being encoded, chunk by chunk. Memory: its coded bytes, LOOKAHEAD_FRAMES frames,
+    and those of the last `add` as they were read.
 
     raised: by how much its quality differs from what `owner` says. measured: whether to find `psnr_db`.
     """
