@@ -44,7 +44,7 @@ class Use:
         return self.base + self.per_sample * samples + more * at_once
 
 
-ENCODING = Use(690e6, 140, 211, 131)
+ENCODING = Use(690e6, 200, 211, 131)
 DECODING = Use(640e6, 100, 110, 0)
 
 
