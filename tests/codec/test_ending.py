@@ -14,7 +14,7 @@ from stpcodec.codec.picture import OFFSET_ZERO
 from stpcodec.container import Chunk
 from stpcodec.evaluation.predictions import coded_segment
 from stpcodec.latents.gop import coding_order
-from stpcodec.model.rates import depth_bonus
+from stpcodec.model.rates import INTRA_BONUS, depth_bonus
 from stpcodec.model.zoo import load_model
 from stpcodec.video.frames import Frame
 
@@ -61,12 +61,15 @@ def test_the_lowest_quality_is_kept(tiny_weights: Path) -> None:
     codec = ChunkCodec(load_model(tiny_weights, device=torch.device("cpu")))
     for quality in (1, 3):
         _, segment = coded_segment(codec, noise(4), quality)
-        for chunk in segment.chunks:
-            for number in range(chunk.frame_count):
-                assert quality + chunk.streams[0][2 * number] - OFFSET_ZERO >= 1
+        behind = 3
+        for chunk in segment.chunks[1:]:
+            behind -= chunk.frame_count
+            lowered = max(1, quality - ending_discount(behind))
+            assert raised(chunk)[0] == lowered - quality
+            assert ending_discount(behind) > quality - lowered, "less than it would be elsewhere"
 
 
 def test_a_single_frame_is_no_ending(tiny_weights: Path) -> None:
     codec = ChunkCodec(load_model(tiny_weights, device=torch.device("cpu")))
     _, alone = coded_segment(codec, noise(1), 40)
-    assert alone.chunks[0].streams[0][0] > OFFSET_ZERO
+    assert alone.chunks[0].streams[0][0] == OFFSET_ZERO + INTRA_BONUS
