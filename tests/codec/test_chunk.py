@@ -373,11 +373,10 @@ def test_still_frames_are_coded_as_a_difference_by_dct() -> None:
 @pytest.mark.parametrize("count", [1, 4])
 def test_motion_is_found_coded_and_used(tiny: ChunkCodec, count: int) -> None:
     """The decoded field is the one that was searched, and still frames have the flag instead of fields."""
-    moving = encode(tiny, moving_planes(1 + count, 48, 80, dx=3), (1, count)).chunks[1]
+    moving = encode(tiny, moving_planes(1 + count, 48, 80, dx=3), (1, count), 44).chunks[1]
     field = moving.latents.anchor.field
     assert field is not None
-    # By less than a sample: the reference is what a network of random weights has made of it.
-    assert (field[0, 1, 1:4, 3:8] + 12 * count).abs().median() < 4
+    assert (field[0, 1, 1:4, 3:8] + 12 * count).abs().median() <= 2
     assert not moving.streams[0][1] & ABSENT
     first = tiny.encode(moving_planes(1, 48, 80, dx=0), quality=50, history=None)
     frozen = first.reconstruction.map(lambda plane: plane.expand(count, -1, -1))
