@@ -46,8 +46,8 @@ DEPTH_BONUS: dict[int, tuple[int, ...]] = {
     1: (0,), 2: (8, -9), 3: (9, -8, -8), 4: (19, 0, -12), 5: (19, 0, -12, -12), 6: (19, 0, -12, -12),
     7: (19, 0, -12, -12), 8: (20, 7, -4, -15),
 }  # fmt: skip
-"""By chunk length, per depth, where a segment goes on (codec/ending.py). Compared: 2, 4 and 8 (docs/ablations.md); 5 to
-7, which end segments, follow 4."""
+"""By chunk length, per depth, where a segment goes on (codec/ending.py). Compared: 2, 4 and 8 (docs/ablations.md). 3
+and 5 to 7 end segments; those follow 4."""
 
 
 def depth_bonus(frames: int, depth: int) -> int:
