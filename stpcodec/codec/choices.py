@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stpcodec.model.motion_polish import MOST_PATIENCE
+from stpcodec.model.motion_search import REFINEMENTS
 from stpcodec.model.picture_motion import MOTION_CAUTION
 from stpcodec.model.rates import CAUTION, INTRA_BONUS, INTRA_ROUNDS, TILTED_ROUNDS
 
@@ -17,7 +18,10 @@ class Choices:
     the planner's thresholds; 0 leaves all chunks at one frame, 2 makes most of them as long as can be. rounds: how
     often latents are improved by what decoding makes of them (model/refine.py); intra_rounds: at least so often those
     of the frame that opens a segment, tilted_rounds those of pictures that others are predicted from where the model is
-    tilted. patience: of the motion search (motion_polish.PASSES), one less for pictures that nothing is predicted from.
+    tilted. refinements: Gauss-Newton steps of the motion search. patience: of its polish (motion_polish.PASSES), one
+    less for pictures that nothing is predicted from. judged: whether those are synthesised, to choose how they are
+    coded. precise: whether pictures between two references that others are predicted from are synthesised as decoders
+    do it, in float32, or in bfloat16 where the processor has it.
     lengths: of all the segment's chunks; () leaves them to the planner. tries: whether the first chunks are coded in
     several ways before (first_lengths.py) where joining is 1.
     """
@@ -30,11 +34,16 @@ class Choices:
     rounds: int = 0
     intra_rounds: int = INTRA_ROUNDS
     tilted_rounds: int = TILTED_ROUNDS
+    refinements: int = REFINEMENTS
     patience: int = MOST_PATIENCE
+    judged: bool = True
+    precise: bool = True
     lengths: tuple[int, ...] = ()
     tries: bool = True
 
 
 USUAL = Choices()
-QUICK = Choices(intra_rounds=0, tilted_rounds=0, patience=0, tries=False)
+QUICK = Choices(
+    intra_rounds=0, tilted_rounds=0, refinements=1, patience=0, judged=False, precise=False, tries=False
+)  # fmt: skip
 """One pass over everything."""

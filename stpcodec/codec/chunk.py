@@ -325,7 +325,8 @@ class ChunkEncoding:
             position - 1,
             choices.caution * self._share_of_caution(picture),
             rounds=max(choices.rounds, choices.tilted_rounds if referenced and self.codec.tilt else 0),
-            referenced=referenced,
+            precise=referenced and (choices.precise or not picture.depth),
+            judged=referenced or choices.judged,
             levels=held if picture.depth else self._levels(held),
             held=held,
         )
@@ -363,22 +364,22 @@ class ChunkEncoding:
     def _motion(self, task: PictureTask, picture: Picture, history: History | None) -> PictureMotion:
         # λ is bits per pixel per squared 8-bit error; the search wants squared error (of 1.0) per bit.
         lagrangian = 1 / (float(lagrange_lambda(torch.tensor(task.quality))) * 255**2)
-        caution, patience = self.codec.choices.motion_caution, self.codec.choices.patience
-        tables = self.codec.model.motion_tables
+        caution, refinements = self.codec.choices.motion_caution, self.codec.choices.refinements
+        patience, tables = self.codec.choices.patience, self.codec.model.motion_tables
         if picture.future is None:
             before = hint = None if history is None else _last_field(history.anchor)
             if history is not None and before is not None:
                 hint = scaled(before, picture.position, history.frame_count)
             return anchor_motion(
                 task.frames, task.references[0], tables, lagrangian, before=before, hint=hint, caution=caution,
-                patience=patience,
+                refinements=refinements, patience=patience,
             )  # fmt: skip
         around = {position: self.coded[position].latents for position in picture.references if position}
         predicted, across = predicted_past(picture, _fields(around))
         past, future = task.references
         return between_motion(
             task.frames, past, future, picture, tables, lagrangian, predicted=predicted, across=across, caution=caution,
-            patience=patience if task.referenced else max(0, patience - 1),
+            refinements=refinements, patience=patience if self._referenced(picture) else max(0, patience - 1),
         )  # fmt: skip
 
 

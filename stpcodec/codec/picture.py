@@ -36,6 +36,8 @@ SKIP = 0x40
 SKIP_CAUTION = 0.7
 """Errors count this much more than the Lagrangian says where a picture could be skipped: a reference is at stake.
 Measured: docs/ablations.md."""
+TOLD = 1.3
+"""How much less error a synthesis leaves than latents tell: what its network adds. Measured: docs/ablations.md."""
 LEVELLED = 0x20
 """A flag of any picture: its levels are coded with it. Without, those before hold."""
 OFFSET_ZERO = 128
@@ -69,9 +71,10 @@ class PictureTask:
     """What there is to code: frames, what they are predicted from, and where they lie in their chunk.
 
     quality: of this picture; asked: of the file. before: the picture whose latents the prior looks at, None if none.
-    caution: of the quantiser (rates.CAUTION). rounds: of better latents (model/refine.py). referenced: whether anything
-    is predicted from it; otherwise `decoded` may be a little different from what decoders have. levels: int32
-    (latents/levels.py), None: all 0; held: those that hold where it says none.
+    caution: of the quantiser (rates.CAUTION). rounds: of better latents (model/refine.py). precise: whether
+    `decoded` is what decoders have; otherwise it may be a little different. judged: whether it is synthesised to choose
+    how it is coded; otherwise `decoded` is empty. levels: int32 (latents/levels.py), None: all 0; held: those that hold
+    where it says none.
     """
 
     frames: Planes
@@ -82,7 +85,8 @@ class PictureTask:
     first_frame: int
     caution: float = CAUTION
     rounds: int = 0
-    referenced: bool = True
+    precise: bool = True
+    judged: bool = True
     levels: Tensor | None = None
     held: Tensor | None = None
 
@@ -119,7 +123,7 @@ def encode_picture(
     field, choice = (still, None) if motion is None else (motion.fields, motion.choice)
     warped = None if motion is None else motion.warped
     context = transform.context(
-        task.references, field, choice, task.quality, mode, warped=warped, precise=task.referenced
+        task.references, field, choice, task.quality, mode, warped=warped, precise=task.precise
     )
     y, z = transform.analyse(frames, quality, context)
     if task.rounds:
@@ -131,15 +135,20 @@ def encode_picture(
     )  # fmt: skip
     worth = float(lagrange_lambda(torch.tensor(task.quality)))
     steps = y_hat[None].to(y.device) / SIXTEENTHS
-    decoded, mode, regions = _closest(
-        transform.alternatives(steps, quality, context, mode), transform.mixed_mode, frames, worth, weights
-    )
+    decoded, regions = frames[slice(0)], None
+    if task.judged:
+        decoded, mode, regions = _closest(
+            transform.alternatives(steps, quality, context, mode), transform.mixed_mode, frames, worth, weights
+        )
     if regions is not None:
         encode_choice(coder, regions, tables.regions)
     stream = coder.finish()
     bare = transform.bare(context)
     if bare is not None:
-        lost = _error(bare, frames, weights) - _error(decoded, frames, weights)
+        if task.judged:
+            lost = _error(bare, frames, weights) - _error(decoded, frames, weights)
+        else:
+            lost = TOLD * _told_bits(y, steps, transform.error_weights(quality)) / worth
         most = 8 * len(stream) / (SKIP_CAUTION * worth)
         # Coding the motion again takes time: only where the whole stream would be worth the loss.
         if lost < most:
@@ -155,6 +164,14 @@ def encode_picture(
     flags = mode | absent | (LEVELLED if task.says_levels else 0)
     head = bytes((task.quality - task.asked + OFFSET_ZERO, flags))
     return EncodedPicture(head, stream, latents, decoded[slice(0, count)])
+
+
+def _told_bits(y: Tensor, steps: Tensor, error_weights: Tensor) -> float:
+    """How much less error decoded latents (`steps`) leave than none would, in bits, as far as latents tell: by what the
+    analysis asked for (y), each ``[1, C, h, w]``."""
+    closer = (y.square() - (y - steps).square())[0]
+    by_channel = error_weights[:, None, None] if error_weights.dim() == 1 else error_weights
+    return float((closer * by_channel).sum(dtype=torch.float64))
 
 
 def cost_bits(picture: EncodedPicture, task: PictureTask) -> float:

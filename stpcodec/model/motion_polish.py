@@ -15,11 +15,14 @@ from numba import float32, int32, uintp
 from torch import Tensor
 
 from stpcodec.latents.motion_field import MAX_VECTOR, SPACING, Hierarchy
-from stpcodec.latents.motion_kernels import exact
+from stpcodec.latents.motion_kernels import activity_class, exact
 from stpcodec.model.bands import halves
 from stpcodec.model.motion_cells import cell_bits, field_bits, work_space
 from stpcodec.model.motion_phases import quarter_phases
+from stpcodec.model.motion_quantise import residual_bits
 from stpcodec.model.motion_tree import (
+    FORBIDDEN,
+    INHERITED,
     RESIDUAL,
     VECTOR,
     contexts_of,
@@ -45,11 +48,11 @@ PASSES: tuple[tuple[tuple[int, int], ...], ...] = (
 """By patience: levels, and the first of the small steps in quarter samples (0: none). Most of the gain is in points
 that can do without their residual, so those come first. A later pass looks only where something has changed since."""
 MOST_PATIENCE = len(PASSES) - 1
-LEAST_BITS = 1.5
-"""A cell, on average: where errors around a point are not worth more, it is left alone."""
-HOPE = 0.75
-"""Of what a cell took before, it is thought to take after a move until it is looked at: a move that would need more
-luck than that is given up."""
+LEAST_BITS = (1.5, 1.5, 1.5)
+"""By patience: a cell, on average; where errors around a point are not worth more, it is left alone."""
+HOPE = (0.82, 0.75, 0.75)
+"""By patience: of what a cell took before, it is thought to take after a move until it is looked at. A move that would
+need more luck than that is given up."""
 SHARE = 0.5
 """Of what bits of motion count in the search: the quadratic model needs more caution than true differences."""
 LUMA_SHARE = LUMA_WEIGHT / 8
@@ -76,6 +79,7 @@ def polish(
     predicted_field, aims = base.int().contiguous().numpy(), wanted.round().int().contiguous().numpy()
     field = predicted_field + vectors_of(nodes, layout)
     worth, weight = np.float32(LUMA_SHARE / lagrangian), np.float32(SHARE * caution)
+    zeal = np.float32(LEAST_BITS[patience]), np.float32(HOPE[patience])
     cells = np.empty((height // SPACING, width // SPACING), np.float32)
     side_by_side([partial(field_bits, *planes, field, worth, *part, cells) for part in halves(len(cells))])
     # The passes in which a cell last changed and a point was last looked at.
@@ -87,7 +91,7 @@ def polish(
         middle = rows // 2
         state = nodes, layout, contexts, predicted_field, field
         progress = aims, cells, changed, seen, number
-        pass_ = partial(polish_rows, *planes, state, *progress, cost_bits, weight, worth, level, step)
+        pass_ = partial(polish_rows, *planes, state, *progress, cost_bits, weight, worth, zeal, level, step)
         side_by_side([partial(pass_, *band) for band in ((0, middle), (middle + 1, rows))])
         # A row that both bands look at, and neither changes.
         pass_(middle, middle + 1)
@@ -96,15 +100,18 @@ def polish(
 
 @kernel
 def polish_rows(  # type: ignore[no-untyped-def]
-    frame, phases, state, aims, cells, changed, seen, number, cost_bits, weight, worth, level, largest_step, first, last
+    frame, phases, state, aims, cells, changed, seen, number, cost_bits, weight, worth, zeal, level, largest_step,
+    first, last,
 ):  # fmt: skip
     """Points of rows first to last of a level, one after the other.
 
     state: the tree's nodes, layout and contexts, the predicted field, and that with the tree's vectors int32
     ``[2, rows, columns]``. Changes nodes, field, cells (the bits of each, float32 ``[H/8, W/8]``) and, to `number`,
-    the pass of what it has changed and seen. weight: of bits of motion; worth: bits of a squared error.
+    the pass of what it has changed and seen. weight: of bits of motion; worth: bits of a squared error; zeal:
+    LEAST_BITS and HOPE.
     """
     nodes, layout, contexts, base, field = state
+    least_bits, hope = zeal
     places, work, logarithms = work_space()
     space = frame.reshape(-1), phases.reshape(-1), frame.shape, places, work, logarithms
     size, side = stored_values(level), 2 << level
@@ -130,7 +137,7 @@ def polish_rows(  # type: ignore[no-untyped-def]
                     newest = max(newest, changed[y, x])
             last_seen = seen[own]
             seen[own] = number
-            if newest < last_seen or before < float32(LEAST_BITS) * float32((bottom - top) * (right - left)):
+            if newest < last_seen or before < least_bits * float32((bottom - top) * (right - left)):
                 continue
             for part in range(2):
                 for y in range(top, bottom + 1):
@@ -138,10 +145,13 @@ def polish_rows(  # type: ignore[no-untyped-def]
                         corners[part, y - top, x - left] = field[part, y, x]
             keep(nodes, layout, field, level, row, column, old)
             best = before + weight * settle(nodes, layout, contexts, base, field, level, row, column, cost_bits)
-            free_y, free_x = int32(0), int32(0)
+            free_y, free_x, other_y, other_x = int32(0), int32(0), int32(0), int32(0)
             if level + 1 < len(layout):
                 a, b, c, d = parents(layout, level, row, column)
                 free_y, free_x = predicted(nodes, a, b, c, d, False)
+                second_y, second_x = predicted(nodes, a, b, c, d, True)
+                other_y, other_x = second_y - free_y, second_x - free_x
+            context = contexts[own] + activity_class(nodes[own, uintp(INHERITED)])
             start_y, start_x = nodes[own, vector_y], nodes[own, vector_x]
             best_y, best_x = start_y, start_x
             count, step = _first_tries(nodes, layout, aims, level, row, column, tries), int32(0)
@@ -151,15 +161,25 @@ def polish_rows(  # type: ignore[no-untyped-def]
                     y, x = tries[attempt, 0], tries[attempt, 1]
                     if _known(tries, attempt, best_y, best_x, start_y, start_x):
                         continue
-                    put_back(nodes, layout, field, level, row, column, old)
-                    nodes[own, residual_y], nodes[own, residual_x] = y - free_y, x - free_x
-                    nodes[own, vector_y], nodes[own, vector_x] = y, x
-                    cost = weight * settle(nodes, layout, contexts, base, field, level, row, column, cost_bits)
+                    if level == 0:
+                        # Nothing hangs on it: what `settle` says, and what it does to the field.
+                        bits = residual_bits(y - free_y, x - free_x, other_y, other_x, context, cost_bits)
+                        moved_y, moved_x = base[0, row, column] + y, base[1, row, column] + x
+                        field[0, row, column], field[1, row, column] = moved_y, moved_x
+                        if max(abs(moved_y), abs(moved_x)) > MAX_VECTOR:
+                            bits += float32(FORBIDDEN)
+                        cost = weight * bits
+                    else:
+                        put_back(nodes, layout, field, level, row, column, old)
+                        nodes[own, residual_y], nodes[own, residual_x] = y - free_y, x - free_x
+                        nodes[own, vector_y], nodes[own, vector_x] = y, x
+                        cost = weight * settle(nodes, layout, contexts, base, field, level, row, column, cost_bits)
                     if cost < best:
-                        cost += _bits_of(area, space, field, corners, cells, worth, best - cost, costs)
+                        cost += _bits_of(area, space, field, corners, cells, worth, hope, best - cost, costs)
                     if cost < best:
                         best, best_y, best_x = cost, y, x
-                        keep(nodes, layout, field, level, row, column, found)
+                        if level:
+                            keep(nodes, layout, field, level, row, column, found)
                         found_costs[:] = costs
                 if step == 0:
                     step = int32(largest_step)
@@ -169,7 +189,12 @@ def polish_rows(  # type: ignore[no-untyped-def]
             if best_y == start_y and best_x == start_x:
                 put_back(nodes, layout, field, level, row, column, old)
                 continue
-            put_back(nodes, layout, field, level, row, column, found)
+            if level == 0:
+                nodes[own, residual_y], nodes[own, residual_x] = best_y - free_y, best_x - free_x
+                nodes[own, vector_y], nodes[own, vector_x] = best_y, best_x
+                settle(nodes, layout, contexts, base, field, level, row, column, cost_bits)
+            else:
+                put_back(nodes, layout, field, level, row, column, found)
             for y in range(top, bottom):
                 for x in range(left, right):
                     if cells[y, x] != found_costs[y - top, x - left]:
@@ -229,7 +254,7 @@ def _known(tries, attempt, best_y, best_x, start_y, start_x):  # type: ignore[no
 
 
 @inlined
-def _bits_of(area, space, field, corners, cells, worth, most, costs):  # type: ignore[no-untyped-def]
+def _bits_of(area, space, field, corners, cells, worth, hope, most, costs):  # type: ignore[no-untyped-def]
     """What coding the cells of an area takes, each also into `costs`; given up once it seems to be `most` or more.
 
     corners: those of the cells when `cells` was filled in; one that has the same still takes the same.
@@ -247,7 +272,7 @@ def _bits_of(area, space, field, corners, cells, worth, most, costs):  # type: i
                 same = same and field[part, y + 1, x] == corners[part, at_y + 1, at_x]
                 same = same and field[part, y + 1, x + 1] == corners[part, at_y + 1, at_x + 1]
             costs[at_y, at_x] = cells[y, x] if same else float32(-1)
-            total += cells[y, x] if same else float32(HOPE) * cells[y, x]
+            total += cells[y, x] if same else hope * cells[y, x]
     for y in range(top, bottom):
         for x in range(left, right):
             at_y, at_x = y - top, x - left
@@ -255,5 +280,5 @@ def _bits_of(area, space, field, corners, cells, worth, most, costs):  # type: i
                 if total >= most:
                     return total
                 costs[at_y, at_x] = cell_bits(own, moved, shape, field, y, x, worth, places, work, logarithms)
-                total += costs[at_y, at_x] - float32(HOPE) * cells[y, x]
+                total += costs[at_y, at_x] - hope * cells[y, x]
     return total

@@ -26,13 +26,14 @@ from stpcodec.model.motion_quantise import FieldQuantiser
 from stpcodec.model.motion_steps import gauss_newton, squared_error
 
 REFINEMENTS = 2
-"""Gauss-Newton steps. Three gain up to 0.8 dB over one (talking-head-vlog, 8-sample grid); two were not compared."""
+"""Gauss-Newton steps, usually. Measured: docs/ablations.md."""
 
 
 def search(
     frame: Tensor, reference: Tensor, *, cost_bits: Tensor, lagrangian: float, caution: float = 1.0,
     predicted: Tensor | None = None, like: Tensor | None = None, hints: Sequence[Tensor] = (), thorough: bool = True,
-    beside: Tensor | None = None, last_caution: float | None = None, patience: int = MOST_PATIENCE,
+    beside: Tensor | None = None, last_caution: float | None = None, refinements: int = REFINEMENTS,
+    patience: int = MOST_PATIENCE,
 ) -> list[Tensor]:  # fmt: skip
     """Motion of one frame against one reference.
 
@@ -41,8 +42,8 @@ def search(
     bits of motion count of those. predicted: the field that residuals are added to; like: what the coder's contexts
     look at (latents/motion_field.py); hints: fields to start from beside it, all int32 ``[2, rows, columns]`` in
     quarter samples. thorough: also match everywhere within reach, not only near the hints. beside ``[H, W]``: what else
-    predicts the frame; the polish looks at the error of the mean of both, and last_caution is its caution. patience:
-    of the polish, 0 to MOST_PATIENCE. All may lie on any device.
+    predicts the frame; the polish looks at the error of the mean of both, and last_caution is its caution. refinements:
+    Gauss-Newton steps, at least 1. patience: of the polish, 0 to MOST_PATIENCE. All may lie on any device.
     Returns residuals per level, finest first, int32 ``[1, 2, h, w]`` on the CPU.
     """
     frame, reference = (plane.float().cpu().contiguous() for plane in (frame, reference))
@@ -56,7 +57,7 @@ def search(
     start = match(frame, reference, starts, thorough=thorough)
     own, other = frame.numpy(), reference.numpy()
     field, tensor = _extend(start, hierarchy).numpy(), None
-    for _ in range(REFINEMENTS):
+    for _ in range(refinements):
         field, tensor = gauss_newton(own, other, field)
     weighed = caution * lagrangian
     coder = FieldQuantiser(hierarchy, height, width, cost_bits, weighed)

@@ -104,26 +104,39 @@ def best_displacements(frame, reference, window, first, cell, order, rows, colum
     """Exhaustive match: vectors of the least error.
 
     The reference is padded by more on all sides than the frame: the reach of the displacements `order` ``[K, 2]``, of
-    which the first of equals is taken. Windows of any size begin every `cell` samples, the first one at (first, first).
+    which the first of equals is taken. Windows, of a multiple of 4 samples, begin every `cell` samples, the first one
+    at (first, first).
     """
     vectors = np.zeros((2, rows, columns), np.int32)
     best = np.full((rows, columns), np.inf, np.float32)
     length = (columns - 1) * cell + window
     line = np.empty(length, np.float32)
-    reach = (reference.shape[1] - frame.shape[1]) // 2
+    own, other = frame.reshape(-1), reference.reshape(-1)
+    width, other_width = frame.shape[1], reference.shape[1]
+    stride, other_stride = uintp(width), uintp(other_width)
+    reach = (other_width - width) // 2
     for number in range(len(order)):
         dy, dx = order[number, 0], order[number, 1]
         for row in range(rows):
             line[:] = 0
-            for below in range(window):
-                y = first + row * cell + below
-                own, other = frame[y, first:], reference[y + reach + dy, first + reach + dx :]
-                for x in range(length):
-                    line[x] += abs(own[x] - other[x])
+            y = first + row * cell
+            at, there = y * width + first, (y + reach + dy) * other_width + first + reach + dx
+            # Four rows at once: a sum is fetched and put back as often as samples are otherwise.
+            for _ in range(window // 4):
+                i0, j0 = uintp(at), uintp(there)
+                i1, j1 = i0 + stride, j0 + other_stride
+                i2, j2 = i1 + stride, j1 + other_stride
+                i3, j3 = i2 + stride, j2 + other_stride
+                for along in range(length):
+                    x = uintp(along)
+                    upper = abs(own[i0 + x] - other[j0 + x]) + abs(own[i1 + x] - other[j1 + x])
+                    line[x] += upper + (abs(own[i2 + x] - other[j2 + x]) + abs(own[i3 + x] - other[j3 + x]))
+                at, there = at + 4 * width, there + 4 * other_width
             for column in range(columns):
                 found = float32(0)
-                for x in range(window):
-                    found += line[column * cell + x]
+                for part in range(window // 4):
+                    x = uintp(column * cell + 4 * part)
+                    found += (line[x] + line[x + uintp(1)]) + (line[x + uintp(2)] + line[x + uintp(3)])
                 if found < best[row, column]:
                     best[row, column] = found
                     vectors[0, row, column], vectors[1, row, column] = dy, dx

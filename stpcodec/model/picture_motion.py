@@ -17,7 +17,7 @@ from stpcodec.model.chunk_io import pack_frames, predict, unpack_frames
 from stpcodec.model.compiled_frames import predicted as predicted_frame
 from stpcodec.model.error_kernels import blend_errors
 from stpcodec.model.motion_polish import MOST_PATIENCE
-from stpcodec.model.motion_search import search
+from stpcodec.model.motion_search import REFINEMENTS, search
 from stpcodec.model.motion_tables import MotionTables
 from stpcodec.model.planes import Planes
 
@@ -58,27 +58,29 @@ class PictureMotion:
 
 def anchor_motion(
     frame: Planes, reference: Planes, tables: MotionTables, lagrangian: float, *,
-    before: Tensor | None, hint: Tensor | None, caution: float = MOTION_CAUTION, patience: int = MOST_PATIENCE,
+    before: Tensor | None, hint: Tensor | None, caution: float = MOTION_CAUTION, refinements: int = REFINEMENTS,
+    patience: int = MOST_PATIENCE,
 ) -> PictureMotion:  # fmt: skip
-    """Of a picture with one reference. lagrangian, caution, patience: see motion_search.search. before: the field of
-    the anchor before; hint: the same at this distance."""
+    """Of a picture with one reference. lagrangian, caution, refinements, patience: see motion_search.search. before:
+    the field of the anchor before; hint: the same at this distance."""
     residuals = search(
         frame.y[0], reference.y[0], cost_bits=tables.bits(ANCHOR), lagrangian=lagrangian, caution=caution,
-        like=before, hints=() if hint is None else (hint,), patience=patience,
+        like=before, hints=() if hint is None else (hint,), refinements=refinements, patience=patience,
     )  # fmt: skip
     return PictureMotion((residuals,), reconstruct(residuals).to(frame.y.device), None, (before,))
 
 
 def between_motion(
     frame: Planes, past: Planes, future: Planes, picture: Picture, tables: MotionTables, lagrangian: float, *,
-    predicted: Tensor, across: Tensor, caution: float = MOTION_CAUTION, patience: int = MOST_PATIENCE,
+    predicted: Tensor, across: Tensor, caution: float = MOTION_CAUTION, refinements: int = REFINEMENTS,
+    patience: int = MOST_PATIENCE,
 ) -> PictureMotion:  # fmt: skip
-    """Of a picture between two references. lagrangian, caution, patience: see motion_search.search; predicted,
-    across: see `latents.gop.predicted_past`."""
+    """Of a picture between two references. lagrangian, caution, refinements, patience: see motion_search.search;
+    predicted, across: see `latents.gop.predicted_past`."""
     weighed = BETWEEN_CAUTION * caution
     first = search(
         frame.y[0], past.y[0], cost_bits=tables.bits(PAST), lagrangian=lagrangian, caution=weighed,
-        predicted=predicted, like=across, thorough=False, patience=patience,
+        predicted=predicted, like=across, thorough=False, refinements=refinements, patience=patience,
     )  # fmt: skip
     first_field = predicted + reconstruct(first)[0]
     onward = predicted_future(picture, first_field)
@@ -87,7 +89,7 @@ def between_motion(
         frame.y[0], future.y[0], cost_bits=tables.bits(FUTURE), lagrangian=lagrangian, caution=weighed,
         predicted=onward, like=first_field - predicted, thorough=False,
         beside=unpack_frames(first_warped, 1).y[0], last_caution=caution,
-        patience=patience,
+        refinements=refinements, patience=patience,
     )  # fmt: skip
     fields = torch.stack((first_field, onward + reconstruct(second)[0]))
     warped = first_warped, _warped(future, fields[1])

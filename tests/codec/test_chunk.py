@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,8 +23,8 @@ from stpcodec.latents.blend import BOTH, ONLY_FUTURE, ONLY_PAST
 from stpcodec.latents.chunk import ChunkLatents, PictureLatents
 from stpcodec.latents.gop import coding_order, predicted_future, predicted_past
 from stpcodec.latents.regions import region_shape
-from stpcodec.model.learned import MIXED, PLAIN
-from stpcodec.model.planes import Planes
+from stpcodec.model.learned import MIXED, PLAIN, LearnedTransform
+from stpcodec.model.planes import Planes, join_frames
 from stpcodec.model.rates import INTRA_BONUS, INTRA_ROUNDS, depth_bonus, lagrange_lambda, squared_error
 from stpcodec.model.zoo import load_model
 from tests.tiny_model import moving_planes, psnr_db, write_tiny_weights
@@ -848,6 +849,41 @@ def test_a_picture_may_leave_out_its_latents(tiny: ChunkCodec, monkeypatch: pyte
         assert digest(latents) == digest([chunk.latents for chunk in segment.chunks])
         for chunk, planes in zip(segment.chunks, synthesise(tiny, latents), strict=True):
             assert_same(planes, chunk.reconstruction, 1e-6)
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_pictures_that_nothing_is_predicted_from_are_judged_or_not(
+    tiny: ChunkCodec, judged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a chunk of four, two: without judgement neither is synthesised, none has another mode, and all decodes."""
+    monkeypatch.setattr(picture_module, "SKIP_CAUTION", NEVER)
+    sizes: list[int] = []
+    alternatives = LearnedTransform.alternatives
+
+    def counted(self: LearnedTransform, y: Tensor, *args: Any) -> list[tuple[Planes, int]]:
+        sizes.append(y.shape[2])
+        return alternatives(self, y, *args)
+
+    monkeypatch.setattr(LearnedTransform, "alternatives", counted)
+    segment = encode(tiny.choosing(replace(tiny.choices, judged=judged)), clip(6), (1, 1, 4))
+    assert len(sizes) == (6 if judged else 4)
+    chunk = segment.chunks[-1]
+    assert judged or {picture.mode for picture in chunk.latents.pictures[2:]} <= {0, SKIP}
+    latents = decode_latents(tiny, segment)
+    assert digest(latents) == digest([chunk.latents for chunk in segment.chunks])
+    for chunk, planes in zip(segment.chunks, synthesise(tiny, latents), strict=True):
+        assert_same(planes, chunk.reconstruction, 1e-6)
+
+
+def test_without_a_synthesis_latents_tell_what_is_left_out() -> None:
+    """By the default model: of five other pictures no latents are left out, of one that stands still all are."""
+    codec = ChunkCodec(load_model("stp-s", device=CPU))
+    others = join_frames([moving_planes(1, 64, 96, seed=number) for number in range(5)])
+    for frames, skipped in ((others, False), (moving_planes(5, 64, 96), True)):
+        for judged in (True, False):
+            segment = encode(codec.choosing(replace(codec.choices, judged=judged)), frames, (1, 4), 70)
+            leaves = segment.chunks[1].latents.pictures[2:]
+            assert [picture.mode == SKIP for picture in leaves] == [skipped] * 2
 
 
 @pytest.mark.parametrize("count", [1, 4])
