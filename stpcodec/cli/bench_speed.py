@@ -21,7 +21,10 @@ stpcodec bench speed in.mp4
 
 stpcodec bench speed in.mp4 --frames 100 --repetitions 3 --threads 2 --json
 
-`bench speed` and `bench-speed` are the same command. Every codec works on one clip at once, in one process."""
+stpcodec bench speed long.mp4 --jobs 2 --effort 0
+
+`bench speed` and `bench-speed` are the same command. Every codec works on one clip at once, in one process unless
+`--jobs` says otherwise."""
 MIDDLE = 2
 """Of an anchor's values from good to small, the one whose speed is measured."""
 
@@ -35,6 +38,9 @@ def bench_speed(
     anchors: Annotated[
         str, typer.Option("--anchors", metavar="NAMES", help="Of x264, x265, svtav1, at a middle rate; '' for none.")
     ] = "x264,x265,svtav1",
+    jobs: Annotated[
+        int, typer.Option("--jobs", min=1, help="Of our models: processes that share the threads, for long videos.")
+    ] = 1,
     repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Of which the median counts.")] = 5,
     frames: Annotated[int | None, typer.Option("--frames", min=1, help="Only the first N of the clip.")] = None,
     device: Device = "auto",
@@ -48,8 +54,9 @@ def bench_speed(
 ) -> None:
     """Compare the speed of our models with other codecs' on one clip: frames a second, memory, stages, MACs.
 
-    From file to file, decoding also to nothing; model and kernels are loaded before. Stages are shares of the
-    processor's time; MACs of the networks are counted while they run.
+    From file to file, decoding also to nothing; model and kernels are loaded before, but by `--jobs` of several, which
+    begin anew with every video. Memory is that of the process which hands out the work. Stages are shares of the
+    processor's time, of one job; MACs of the networks are counted while they run.
     """
     from stpcodec.evaluation.anchors import find_anchor
     from stpcodec.evaluation.contenders import Other, Ours
@@ -66,7 +73,7 @@ def bench_speed(
 
     find_clips([str(clip)])
     count = threads or cores()
-    ours = [Ours(name, quality, device, count, effort) for name in names_in(models)]
+    ours = [Ours(name, quality, device, count, effort, jobs) for name in names_in(models)]
     others = []
     for anchor in map(find_anchor, names_in(anchors)):
         if anchor.encoder == VVENC:

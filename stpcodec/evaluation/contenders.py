@@ -43,13 +43,18 @@ class Contender(Protocol):
 
 @dataclass
 class Ours:
-    """One of our models in one process, by the conductors that everyone else calls. The model is loaded once."""
+    """One of our models, by the conductors that everyone else calls. The model is loaded once.
+
+    threads: of all jobs together. jobs: of more than one, each is a process of its own with its share of the threads,
+    begun anew for every video as the program does.
+    """
 
     model: str
     quality: int
     device: str
     threads: int
     effort: int = 1
+    jobs: int = 1
     suffix: str = ".stp"
     _load: LoadCodec | None = field(default=None, repr=False)
 
@@ -59,14 +64,19 @@ class Ours:
 
     @property
     def setting(self) -> str:
-        return f"quality {self.quality}" + (f", effort {self.effort}" if self.effort != 1 else "")
+        effort = f", effort {self.effort}" if self.effort != 1 else ""
+        return f"quality {self.quality}{effort}" + (f", {self.jobs} jobs" if self.jobs != 1 else "")
+
+    @property
+    def _each(self) -> int:
+        return max(1, self.threads // self.jobs)
 
     def encode(self, source: Path, coded: Path) -> None:
         from stpcodec.codec.encoder import encode
 
         encode(
             source, coded, quality=self.quality, effort=self.effort, model=self.model, device=self.device,
-            threads=self.threads, jobs=1, overwrite=True, load=self._loader(), warn=_ignore,
+            threads=self._each, jobs=self.jobs, overwrite=True, load=self._loader(), warn=_ignore,
         )  # fmt: skip
 
     def decode(self, coded: Path, target: Path | None) -> None:
@@ -76,20 +86,31 @@ class Ours:
         from stpcodec.codec.decoder import decode
 
         decode(
-            coded, target, model=self.model, device=self.device, threads=self.threads, jobs=1, overwrite=True,
+            coded, target, model=self.model, device=self.device, threads=self._each, jobs=self.jobs, overwrite=True,
             load=self._loader(), warn=_ignore,
         )  # fmt: skip
 
     def _decode_to_nothing(self, coded: Path) -> None:
         """As `decode`, up to its frames."""
-        from stpcodec.codec.decoder import frames_ahead
-        from stpcodec.codec.models import codec_of_file, thread_limit
+        from stpcodec.codec.crew import hired
+        from stpcodec.codec.decoder import frames_ahead, video_of
+        from stpcodec.codec.jobs import planned
+        from stpcodec.codec.models import codec_of_file
         from stpcodec.codec.segments import SegmentCodec
+        from stpcodec.codec.selection import select
+        from stpcodec.codec.worker import Setup
         from stpcodec.container import StpReader
 
-        with StpReader(coded) as stream, thread_limit(self.threads):
-            loaded = codec_of_file(stream.header, model=self.model, device=self.device, load=self._loader())
-            with frames_ahead(stream, SegmentCodec(stream.header, loaded.codec, loaded.device), None) as frames:
+        with StpReader(coded) as stream:
+            header, name = stream.header, str(coded)
+            chosen = select(stream, start=None, end=None, name=name, conceal=False, warn=_ignore)
+            loaded = codec_of_file(header, model=self.model, device=self.device, load=self._loader())
+            codec = SegmentCodec(header, loaded.codec, loaded.device)
+            with (
+                planned(self.jobs, self._each, device=self.device, video=video_of(stream, chosen)) as plan,
+                hired(plan, Setup(header, self.model, None, plan.threads, plan.cores, name=name), _ignore) as crew,
+                frames_ahead(stream, codec, crew, chosen) as frames,
+            ):
                 _let_go(frames)
 
     def synchroniser(self) -> Callable[[], object] | None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from stpcodec.codec import crew
+from stpcodec.codec.worker import Setup
 from stpcodec.evaluation import speed
 from stpcodec.evaluation.contenders import Ours
 from tests.cli.conftest import Run
@@ -46,6 +49,29 @@ def test_codecs_stages_and_macs(small: Path, tiny_weights: Path, run: Run) -> No
     assert {item["codec"] for item in found if item["type"] == "macs"} == {name}
     for word in (*speeds, "entropy coding", "inter synthesis", "round 2 of 2"):
         assert word in outcome.err
+
+
+@pytest.mark.usefixtures("quick_workers")
+def test_jobs_share_the_threads_and_code_the_same(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Setup] = []
+    hire = crew.Crew.__init__
+
+    def counted(self: crew.Crew, setup: Setup, count: int, *args: Any) -> None:
+        begun.extend([setup] * count)
+        hire(self, setup, count, *args)
+
+    monkeypatch.setattr(crew.Crew, "__init__", counted)
+    one, two = Ours("dct", 50, "cpu", 2), Ours("dct", 50, "cpu", 2, jobs=2)
+    assert (one.setting, two.setting) == ("quality 50", "quality 50, 2 jobs")
+    for ours in (one, two):
+        ours.encode(small, tmp_path / f"{ours.jobs}.stp")
+        ours.decode(tmp_path / f"{ours.jobs}.stp", tmp_path / f"{ours.jobs}.y4m")
+        ours.decode(tmp_path / f"{ours.jobs}.stp", None)
+        assert [setup.threads for setup in begun] == [1] * 6 * (ours.jobs - 1)
+    for suffix in ("stp", "y4m"):
+        assert (tmp_path / f"1.{suffix}").read_bytes() == (tmp_path / f"2.{suffix}").read_bytes()
 
 
 @pytest.mark.parametrize(
