@@ -48,8 +48,8 @@ PASSES: tuple[tuple[tuple[int, int], ...], ...] = (
 """By patience: levels, and the first of the small steps in quarter samples (0: none). Most of the gain is in points
 that can do without their residual, so those come first. A later pass looks only where something has changed since."""
 MOST_PATIENCE = len(PASSES) - 1
-LEAST_BITS = (1.5, 1.5, 1.5)
-"""By patience: a cell, on average; where errors around a point are not worth more, it is left alone."""
+LEAST_BITS = 1.5
+"""A cell, on average: where errors around a point are not worth more, it is left alone."""
 HOPE = (0.82, 0.75, 0.75)
 """By patience: of what a cell took before, it is thought to take after a move until it is looked at. A move that would
 need more luck than that is given up."""
@@ -79,7 +79,7 @@ def polish(
     predicted_field, aims = base.int().contiguous().numpy(), wanted.round().int().contiguous().numpy()
     field = predicted_field + vectors_of(nodes, layout)
     worth, weight = np.float32(LUMA_SHARE / lagrangian), np.float32(SHARE * caution)
-    zeal = np.float32(LEAST_BITS[patience]), np.float32(HOPE[patience])
+    hope = np.float32(HOPE[patience])
     cells = np.empty((height // SPACING, width // SPACING), np.float32)
     side_by_side([partial(field_bits, *planes, field, worth, *part, cells) for part in halves(len(cells))])
     # The passes in which a cell last changed and a point was last looked at.
@@ -91,7 +91,7 @@ def polish(
         middle = rows // 2
         state = nodes, layout, contexts, predicted_field, field
         progress = aims, cells, changed, seen, number
-        pass_ = partial(polish_rows, *planes, state, *progress, cost_bits, weight, worth, zeal, level, step)
+        pass_ = partial(polish_rows, *planes, state, *progress, cost_bits, weight, worth, hope, level, step)
         side_by_side([partial(pass_, *band) for band in ((0, middle), (middle + 1, rows))])
         # A row that both bands look at, and neither changes.
         pass_(middle, middle + 1)
@@ -100,18 +100,17 @@ def polish(
 
 @kernel
 def polish_rows(  # type: ignore[no-untyped-def]
-    frame, phases, state, aims, cells, changed, seen, number, cost_bits, weight, worth, zeal, level, largest_step,
+    frame, phases, state, aims, cells, changed, seen, number, cost_bits, weight, worth, hope, level, largest_step,
     first, last,
 ):  # fmt: skip
     """Points of rows first to last of a level, one after the other.
 
     state: the tree's nodes, layout and contexts, the predicted field, and that with the tree's vectors int32
     ``[2, rows, columns]``. Changes nodes, field, cells (the bits of each, float32 ``[H/8, W/8]``) and, to `number`,
-    the pass of what it has changed and seen. weight: of bits of motion; worth: bits of a squared error; zeal:
-    LEAST_BITS and HOPE.
+    the pass of what it has changed and seen. weight: of bits of motion; worth: bits of a squared error; hope:
+    see HOPE.
     """
     nodes, layout, contexts, base, field = state
-    least_bits, hope = zeal
     places, work, logarithms = work_space()
     space = frame.reshape(-1), phases.reshape(-1), frame.shape, places, work, logarithms
     size, side = stored_values(level), 2 << level
@@ -137,7 +136,7 @@ def polish_rows(  # type: ignore[no-untyped-def]
                     newest = max(newest, changed[y, x])
             last_seen = seen[own]
             seen[own] = number
-            if newest < last_seen or before < least_bits * float32((bottom - top) * (right - left)):
+            if newest < last_seen or before < float32(LEAST_BITS) * float32((bottom - top) * (right - left)):
                 continue
             for part in range(2):
                 for y in range(top, bottom + 1):
