@@ -44,8 +44,8 @@ class Use:
         return self.base + self.per_sample * samples + more * at_once
 
 
-ENCODING = Use(690e6, 200, 211, 131)
-DECODING = Use(640e6, 100, 110, 0)
+ENCODING = Use(705e6, 330, 211, 131)
+DECODING = Use(640e6, 270, 110, 0)
 
 
 @dataclass(frozen=True)
