@@ -8,8 +8,8 @@ again, so that lengths differ in nothing else and segments may be long. Each enc
 output, which nobody reads) is a process of its own with one job: its processor time, its most resident memory, and the
 time on the clock, which means little while the machine does other things. Slopes are those of least squares on
 logarithms: 1 where twice as much takes twice as long. What a video of one small frame takes, the start, is subtracted
-from time and memory first, but not from the memory against length, which should not grow at all. Estimates of memory are
-codec/budget.py's, for two threads.
+from time and memory first, but not from the memory against length, which should not grow at all. Estimates of memory
+are codec/budget.py's, for two threads.
 
 --log: results, one JSON object a line; what is in it is not measured again, so an interrupted run goes on.
 """
@@ -195,7 +195,8 @@ def _cells(cost: Cost) -> Iterator[object]:
         yield f"{getattr(cost, f'{way}_seconds'):.1f}"
         yield f"{getattr(cost, f'{way}_clock'):.1f}"
         yield f"{getattr(cost, f'{way}_bytes') / 2**20:.0f}"
-        yield f"{use.bytes(cost.height, cost.width, 0, pictures=pictures_at_once(2) if way == 'encode' else 1) / 2**20:.0f}"
+        pictures = pictures_at_once(2) if way == "encode" else 1
+        yield f"{use.bytes(cost.height, cost.width, 0, pictures=pictures) / 2**20:.0f}"
 
 
 def _row(cost: Cost) -> str:
