@@ -15,20 +15,19 @@ from numba import float32, int32, uintp
 from torch import Tensor
 
 from stpcodec.latents.motion_field import MAX_VECTOR, SPACING, Hierarchy
-from stpcodec.latents.motion_kernels import activity_class, exact
+from stpcodec.latents.motion_kernels import exact
 from stpcodec.model.bands import halves
 from stpcodec.model.motion_cells import cell_bits, field_bits, work_space
 from stpcodec.model.motion_phases import quarter_phases
-from stpcodec.model.motion_quantise import residual_bits
 from stpcodec.model.motion_tree import (
     FORBIDDEN,
-    INHERITED,
     RESIDUAL,
     VECTOR,
     contexts_of,
     keep,
     levels_of,
     parents,
+    point_bits,
     predicted,
     put_back,
     settle,
@@ -150,7 +149,6 @@ def polish_rows(  # type: ignore[no-untyped-def]
                 free_y, free_x = predicted(nodes, a, b, c, d, False)
                 second_y, second_x = predicted(nodes, a, b, c, d, True)
                 other_y, other_x = second_y - free_y, second_x - free_x
-            context = contexts[own] + activity_class(nodes[own, uintp(INHERITED)])
             start_y, start_x = nodes[own, vector_y], nodes[own, vector_x]
             best_y, best_x = start_y, start_x
             count, step = _first_tries(nodes, layout, aims, level, row, column, tries), int32(0)
@@ -162,7 +160,8 @@ def polish_rows(  # type: ignore[no-untyped-def]
                         continue
                     if level == 0:
                         # Nothing hangs on it: what `settle` says, and what it does to the field.
-                        bits = residual_bits(y - free_y, x - free_x, other_y, other_x, context, cost_bits)
+                        nodes[own, residual_y], nodes[own, residual_x] = y - free_y, x - free_x
+                        bits = point_bits(nodes, own, contexts, other_y, other_x, cost_bits)
                         moved_y, moved_x = base[0, row, column] + y, base[1, row, column] + x
                         field[0, row, column], field[1, row, column] = moved_y, moved_x
                         if max(abs(moved_y), abs(moved_x)) > MAX_VECTOR:

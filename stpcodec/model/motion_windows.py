@@ -121,7 +121,7 @@ def best_displacements(frame, reference, window, first, cell, order, rows, colum
             line[:] = 0
             y = first + row * cell
             at, there = y * width + first, (y + reach + dy) * other_width + first + reach + dx
-            # Four rows at once: a sum is fetched and put back as often as samples are otherwise.
+            # Four rows at once: sums are fetched and put back a quarter as often.
             for _ in range(window // 4):
                 i0, j0 = uintp(at), uintp(there)
                 i1, j1 = i0 + stride, j0 + other_stride
