@@ -73,6 +73,8 @@ def bench_speed(
 
     find_clips([str(clip)])
     count = threads or cores()
+    if jobs > count:
+        raise UsageError(f"--jobs {jobs}: there are {count} threads to share; ask for fewer, or for more --threads")
     ours = [Ours(name, quality, device, count, effort, jobs) for name in names_in(models)]
     others = []
     for anchor in map(find_anchor, names_in(anchors)):

@@ -21,8 +21,9 @@ class Choices:
     tilted. refinements: Gauss-Newton steps of the motion search. patience: of its polish (motion_polish.PASSES), one
     less for pictures that nothing is predicted from. judged: whether those are synthesised, to choose how they are
     coded. precise: whether pictures between two references that others are predicted from are synthesised as decoders
-    do it; otherwise in bfloat16 where the processor has it. lengths: of all the segment's chunks; () leaves them to the
-    planner. tries: whether the first chunks are coded in several ways before (first_lengths.py) where joining is 1.
+    do it; otherwise in bfloat16 where the processor has it, and what an encoded chunk shows may be a little different.
+    lengths: of all the segment's chunks; () leaves them to the planner. tries: whether the first chunks are coded in
+    several ways before (first_lengths.py) where joining is 1.
     """
 
     intra_bonus: int = INTRA_BONUS

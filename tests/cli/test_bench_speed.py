@@ -81,6 +81,8 @@ def test_jobs_share_the_threads_and_code_the_same(
         (("speed", "{clip}", "--models", "", "--anchors", ""), 2, "no codec to measure"),
         (("speed", "{clip}", "--anchors", "vvenc"), 2, "vvenc is another program"),
         (("speed", "{clip}", "--anchors", "divx"), 2, "divx"),
+        (("speed", "{clip}", "--jobs", "3", "--threads", "2"), 2, "--jobs 3: there are 2 threads to share"),
+        (("speed", "{clip}", "--jobs", "0"), 2, "--jobs"),
         (("./speed", "--anchors", ""), 3, "speed: no such file"),  # a clip of `bench`
     ],
 )
