@@ -88,6 +88,13 @@ def train(
     ] = 0,
     threads: CpuThreads = None,
     validate_minutes: Annotated[float, typer.Option("--validate-minutes", help="Minutes between validations.")] = 5.0,
+    bd_pieces: Annotated[
+        int,
+        typer.Option(
+            "--bd-pieces", metavar="N", min=0,
+            help="Pieces of held-out videos coded at each validation, for BD-rate against x264; 0: none.",
+        ),
+    ] = 4,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: Json = False,
@@ -116,7 +123,7 @@ def train(
         minutes=minutes, run=run, cache=cache or run.parent / "cache", device=chosen, start=start,
         rebase=rebase, batch=batch, pictures=pictures, crop=crop, chunks=chunks, lead=lead,
         learning_rate=learning_rate, part=part, cascade=cascade, validate_minutes=validate_minutes, jitter=jitter,
-        quantiser=quantiser, chains=chains, recipe=stages, bf16=bfloat16_is_fast(chosen),
+        quantiser=quantiser, chains=chains, bd_pieces=bd_pieces, recipe=stages, bf16=bfloat16_is_fast(chosen),
     )  # fmt: skip
     with thread_limit(threads):
         weights = train_and_export(videos, validation, options, say=session.report.say, poll=session.guard.check)

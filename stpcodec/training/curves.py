@@ -10,8 +10,8 @@ from pathlib import Path
 
 from stpcodec.errors import InputError, OutputError, UsageError
 from stpcodec.evaluation.plots import Axis
+from stpcodec.training.run_log import BD_MEAN, BD_MEDIAN, read_rows
 from stpcodec.training.run_log import NAME as LOG_NAME
-from stpcodec.training.run_log import read_rows
 
 WIDTH, HEIGHT, GAP = 560, 300, 24
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 28, 40
@@ -33,7 +33,8 @@ svg {{ width: 100%; height: auto; }} table {{ border-collapse: collapse; font-va
 th, td {{ padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #dfe2e6; }}
 th:first-child, td:first-child {{ text-align: left; padding-left: 0; }}
 </style></head><body><h1>Training runs</h1>
-<p>Validation on held-out clips, bits estimated. Score: log2(bits + λ·error) per pixel, lower is better.</p>
+<p>Validation on held-out clips. Score: log2(bits + λ·error) per pixel, bits estimated, lower is better. BD-rate: of
+pieces of them coded for real, against x264.</p>
 {table}
 {svg}</body></html>
 """
@@ -68,6 +69,7 @@ def _qualities(runs: Sequence[Run]) -> list[int]:
 def _panels(runs: Sequence[Run]) -> list[_Panel]:
     panels = [
         _Panel("score", ("score",)),
+        _Panel("BD-rate against x264 in per cent: mean of pieces, median dashed", (BD_MEAN, BD_MEDIAN)),
         _Panel("loss on the training crops (mean since the row before)", ("train_loss",)),
         *(
             _Panel(f"{kind} frames: {words}", tuple(f"q{quality}_{kind}_{figure}" for quality in _qualities(runs)))
@@ -119,13 +121,21 @@ def check_plot_target(target: Path, *, overwrite: bool) -> None:
 
 
 def page(runs: Sequence[Run]) -> str:
-    head = "<tr><th>run</th><th>steps</th><th>minutes</th><th>last score</th><th>best score</th><th>at step</th></tr>"
+    head = "<tr><th>run</th><th>steps</th><th>minutes</th><th>last score</th><th>best score</th><th>at step</th>"
+    head += "<th>first BD-rate</th><th>last</th></tr>"
     lines = "".join(
         f"<tr><td>{escape(run.name)}</td><td>{run.rows[-1]['step']:.0f}</td><td>{run.rows[-1]['minutes']:.1f}</td>"
-        f"<td>{run.rows[-1]['score']:.4f}</td><td>{run.best['score']:.4f}</td><td>{run.best['step']:.0f}</td></tr>"
+        f"<td>{run.rows[-1]['score']:.4f}</td><td>{run.best['score']:.4f}</td><td>{run.best['step']:.0f}</td>"
+        f"{_first_and_last(run)}</tr>"
         for run in runs
     )
     return PAGE.format(table=f"<table>{head}{lines}</table>", svg=svg(runs))
+
+
+def _first_and_last(run: Run) -> str:
+    """Cells of the BD-rates, mean of pieces; empty where there is none."""
+    found = [row[BD_MEAN] for row in run.rows if BD_MEAN in row]
+    return "".join(f"<td>{value:+.1f} %</td>" for value in (found[0], found[-1])) if found else "<td></td><td></td>"
 
 
 def svg(runs: Sequence[Run]) -> str:

@@ -201,7 +201,7 @@ def _training(options: FinetuneOptions) -> TrainOptions:
     return TrainOptions(
         minutes=options.minutes, run=options.run, cache=options.run, device=options.device, start=options.start,
         validate_minutes=options.minutes / VALIDATIONS, bf16=options.bf16, count_batches=options.count_batches,
-        recipe=load_recipe(RECIPE),
+        bd_pieces=0, recipe=load_recipe(RECIPE),
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ class TrainOptions:
     quantiser: "encoder", the encoder's own in the loop, or "rounding"; validation always has the encoder's.
     chains: above 0, the inter network learns from encodes of so many clips by the model of `start` (chains.py) instead
     of from sequences behind an intra frame: chunks, lead, pictures, cascade and jitter then do nothing.
+    bd_pieces: of held-out videos, coded at every validation for BD-rate against x264 (coded_validation.py); 0: none.
     rebase: minutes; above 0, a new run's networks are given the bases of bases.py first (rebase.py).
     """
 
@@ -47,6 +48,7 @@ class TrainOptions:
     jitter: float = 0.0
     quantiser: str = "encoder"
     chains: int = 0
+    bd_pieces: int = 4
     recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
@@ -63,6 +65,8 @@ class TrainOptions:
                 f"--batch {self.batch} --chunks {self.chunks} --lead {self.lead} --pictures {self.pictures}: "
                 f"a step needs at least one sequence of one chunk"
             )
+        if self.bd_pieces < 0:
+            raise UsageError(f"--bd-pieces is {self.bd_pieces}; give a number of pieces to code, or 0 for none")
         if self.rebase < 0 or (self.rebase and self.start == "linear"):
             raise UsageError(f"--rebase {self.rebase} --start {self.start}: give minutes, and a model to start from")
         if self.chains and (self.part != "inter" or self.rebase or not self.rate_weight):

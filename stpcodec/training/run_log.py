@@ -11,6 +11,8 @@ from stpcodec.errors import InputError
 
 NAME = "log.csv"
 Row = Mapping[str, float]
+BD_MEAN, BD_MEDIAN, BD_PIECES = "bd_x264_mean", "bd_x264_median", "bd_x264_pieces"
+"""Columns of BD-rate against x264: per cent, negative is better, and of how many pieces (coded_validation.py)."""
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from stpcodec.training.cache import ensure_cached, ensure_half, find_media
 from stpcodec.training.chain_step import chain_losses, chains_of, hold_out_chains
 from stpcodec.training.chains import ChainDataset
 from stpcodec.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from stpcodec.training.coded_validation import coded_validation
 from stpcodec.training.dataset import ClipDataset, MixedLengths, PictureDataset
 from stpcodec.training.export import count_motion, count_symbols, export_weights
 from stpcodec.training.grow import can_grow, grow
@@ -93,7 +94,8 @@ def train(
 
     Raises InputError when there is nothing to learn from, UsageError for sequences longer than any clip's motion. A
     run holds `last.pt` (everything needed to continue), `best.pt` (EMA weights of the best validation score) and
-    `log.csv`. `poll` is called at every step and may raise to end the run. However it ends, its state is saved first.
+    `log.csv`, with BD-rate against x264 unless options.bd_pieces is 0. `poll` is called at every step and may raise to
+    end the run. However it ends, its state is saved first.
     """
     for stage in options.stages():
         _check_length(stage)
@@ -144,7 +146,9 @@ def _train(
     write_record(options.run, record.joined(earlier))
     if options.chains:
         return train_chains(clips, validation_clips, options, say=say, poll=poll)
-    return train_clips(clips, hold_out(validation_clips, options.stages()[-1]), options, say=say, poll=poll)
+    held_out = hold_out(validation_clips, options.stages()[-1])
+    coded = coded_validation(held_out, clips, validation_clips, options, CHUNK_FRAMES, say=say, poll=poll)
+    return train_clips(clips, coded, options, say=say, poll=poll)
 
 
 def train_clips(
@@ -199,7 +203,10 @@ def train_chains(
 
         return Source(losses, (data.random,), start)
 
-    validator = hold_out_chains(held_out, options.crop, options.device, dtype)
+    validator = coded_validation(
+        hold_out_chains(held_out, options.crop, options.device, dtype), clips, validation_clips, options, CHUNK_FRAMES,
+        say=say, poll=poll,
+    )  # fmt: skip
     return _run_stages(source, validator, options, say, poll, math.inf)
 
 

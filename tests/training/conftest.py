@@ -53,5 +53,5 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def options(tmp_path: Path, videos: Path) -> TrainOptions:
     return TrainOptions(
         minutes=1.0, run=tmp_path / "run", cache=videos / "cache", device=CPU, batch=2, pictures=1, crop=64, chunks=2,
-        bf16=False, count_batches=1, warmup_steps=1,
+        bf16=False, count_batches=1, warmup_steps=1, bd_pieces=0,
     )  # fmt: skip

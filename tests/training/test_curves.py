@@ -37,6 +37,24 @@ def test_all_rows_of_all_runs_are_drawn(tmp_path: Path) -> None:
     assert {"quality 15", "quality 90", "score", "inter frames: bits per pixel"} <= set(texts)
 
 
+def test_bd_rate_is_drawn_and_in_the_table_where_it_is_known(tmp_path: Path) -> None:
+    with append_rows(write_run(tmp_path / "coded", [-1.0]) / "log.csv") as write:
+        for number, percent in enumerate((12.25, 3.5, -4.0)):
+            row = {"step": 20.0 + number, "minutes": 2.0 + number, "score": -1.1}
+            write(row | {"bd_x264_mean": percent, "bd_x264_median": percent - 1, "bd_x264_pieces": 4})
+        write({"step": 30.0, "minutes": 9.0, "score": -1.2, "bd_x264_pieces": 0})
+    write_run(tmp_path / "without", [-1.0])
+    runs = read_runs([tmp_path / "coded", tmp_path / "without"])
+    root = ET.fromstring(svg(runs))
+    titles = [element.text or "" for element in root.iter(f"{SVG}title") if "bd_x264" in (element.text or "")]
+    assert len(titles) == 6, "mean and median of three validations; the number of pieces is no curve"
+    assert "coded, bd_x264_median: -5 at 4.0 min" in titles
+    assert any((element.text or "").startswith("BD-rate against x264") for element in root.iter(f"{SVG}text"))
+    text = page(runs)
+    assert "<td>+12.2 %</td><td>-4.0 %</td>" in text
+    assert "<td></td><td></td>" in text
+
+
 def test_new_stages_are_marked(tmp_path: Path) -> None:
     runs = read_runs([write_run(tmp_path / "staged", [-1.0, -1.1, -1.2, -1.3, -1.4], stages=True)])
     marks = [line for line in ET.fromstring(svg(runs)).iter(f"{SVG}line") if line.get("class") == "stage"]
