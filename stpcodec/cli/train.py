@@ -75,6 +75,13 @@ def train(
     jitter: Annotated[
         float, typer.Option("--jitter", min=0, max=0.5, help="Vary contrast by up to this share, brightness by half.")
     ] = 0.0,
+    retime: Annotated[
+        float,
+        typer.Option(
+            "--retime", metavar="SHARE", min=0, max=1,
+            help="Learn from this share of the videos backwards or at twice the speed, too.",
+        ),
+    ] = 0.0,
     quantiser: Annotated[
         str, typer.Option("--quantiser", help="encoder or rounding: what decides the integers of a training step.")
     ] = "encoder",
@@ -123,7 +130,8 @@ def train(
         minutes=minutes, run=run, cache=cache or run.parent / "cache", device=chosen, start=start,
         rebase=rebase, batch=batch, pictures=pictures, crop=crop, chunks=chunks, lead=lead,
         learning_rate=learning_rate, part=part, cascade=cascade, validate_minutes=validate_minutes, jitter=jitter,
-        quantiser=quantiser, chains=chains, bd_pieces=bd_pieces, recipe=stages, bf16=bfloat16_is_fast(chosen),
+        retime=retime, quantiser=quantiser, chains=chains, bd_pieces=bd_pieces, recipe=stages,
+        bf16=bfloat16_is_fast(chosen),
     )  # fmt: skip
     with thread_limit(threads):
         weights = train_and_export(videos, validation, options, say=session.report.say, poll=session.guard.check)

@@ -8,20 +8,26 @@ as uint8 ``[F, H * 3 // 2, W]``: H rows of luma, then H/4 rows that hold u and H
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from stpcodec.errors import InputError, StpError
 from stpcodec.video.frames import Frame
 from stpcodec.video.reader import VideoReader
 
+Stacked = TypeVar("Stacked", np.ndarray, Tensor)
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".y4m", ".m4v", ".ts", ".mpg"})
 PICTURE_SUFFIXES = frozenset({".webp", ".png", ".jpg", ".jpeg"})
-HALF = "-half"
+HALF, BACK, FAST = "-half", "-back", "-fast"
 SAMPLES, SAMPLE_BYTES = 16, 1 << 16
 """Of a file, evenly spread from its first byte to its last: up to a megabyte, the whole file counts."""
+SHORTEST_FAST = 9
+"""Frames of a clip that every second one is taken of: what is left is a chunk of four, and the frame before it."""
 MAX_FRAMES = 256
 """Frames kept of one file: a feature film must not fill the disk with a single scene's look."""
 
@@ -112,6 +118,23 @@ def ensure_half(clip: Path) -> Path | None:
     return target
 
 
+def ensure_retimed(clip: Path) -> Path | None:
+    """A cached clip backwards, or every second frame of it, beside it; None of a single frame.
+
+    Which of the two goes by its name. Not drawn anew for every step, since the motion of either has to be searched.
+    """
+    stacked = np.load(clip, mmap_mode="r")
+    if len(stacked) < 2:
+        return None
+    fast = zlib.crc32(clip.stem.encode()) % 2 == 1 and len(stacked) >= SHORTEST_FAST
+    target = clip.with_name(f"{clip.stem}{FAST if fast else BACK}.npy")
+    if not target.exists():
+        temporary = target.with_suffix(".tmp.npy")
+        np.save(temporary, stacked[::2] if fast else stacked[::-1])
+        temporary.rename(target)
+    return target
+
+
 def stack_planes(frame: Frame, window: tuple[int, int, int, int], shift: int) -> np.ndarray:
     """One row of the cache's array, ``[H * 3 // 2, W]``. window: top, left, height, width; multiples of 16."""
     top, left, height, width = window
@@ -124,8 +147,8 @@ def stack_planes(frame: Frame, window: tuple[int, int, int, int], shift: int) ->
     return np.right_shift(np.concatenate(planes), shift).astype(np.uint8)
 
 
-def split_planes(stacked: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``[F, H * 3 // 2, W]`` to views y ``[F, H, W]``, u and v ``[F, H/2, W/2]``."""
+def split_planes(stacked: Stacked) -> tuple[Stacked, Stacked, Stacked]:
+    """``[F, H * 3 // 2, W]``, array or tensor, to views y ``[F, H, W]``, u and v ``[F, H/2, W/2]``."""
     frames, rows, width = stacked.shape
     height = rows * 2 // 3
     quarter = height // 4

@@ -28,6 +28,7 @@ from stpcodec.model.rates import lagrange_lambda
 from stpcodec.model.transform import Model
 from stpcodec.training.cache import split_planes
 from stpcodec.training.step import balance
+from stpcodec.training.store import ArrayStore
 from stpcodec.video.frames import Frame
 
 FRAMES = 41
@@ -117,17 +118,18 @@ class Place:
 
 
 class ChainDataset:
-    """Draws crops uniformly over pictures. Arrays stay memory-mapped.
+    """Draws crops uniformly over pictures, as `store` holds them (memory-mapped, unless one is given).
 
     A clip's losses weigh by what it cost on average, so that saving a share of any clip's bits is worth the same, as in
     the mean of clips that BD-rates are compared by. Raises InputError when no picture is large enough.
     """
 
-    def __init__(self, folders: Iterable[Path], *, crop: int, seed: int):
+    def __init__(self, folders: Iterable[Path], *, crop: int, seed: int, store: ArrayStore | None = None):
+        store = store or ArrayStore(torch.device("cpu"))
         self.crop, self.random = crop, np.random.default_rng(seed)
         self._arrays, self._facts, costs = {}, {}, {}
         for folder in folders:
-            arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+            arrays = {name: store(folder / f"{name}.npy") for name in ARRAYS}
             if min(arrays["previous"].shape[2:]) * PATCH >= crop:
                 self._arrays[folder], self._facts[folder] = arrays, np.load(folder / "facts.npy")
                 costs[folder] = _cost(self._facts[folder])
@@ -163,7 +165,7 @@ class ChainDataset:
                 ]
                 for p in places
             ]  # fmt: skip
-            return torch.from_numpy(np.stack(crops)).to(device).float()
+            return torch.stack([crop.to(device) for crop in crops]).float()
 
         facts = torch.tensor(np.stack([self._facts[p.folder][p.number] for p in places]), dtype=torch.float32)
         one = (facts[:, 0] == 1)[:, None, None, None].to(device)

@@ -14,6 +14,7 @@ from stpcodec.latents.motion_field import SPACING
 from stpcodec.model.planes import Planes
 from stpcodec.training.cache import split_planes
 from stpcodec.training.motion_cache import motion_path
+from stpcodec.training.store import ArrayStore
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,19 @@ class Sequence:
 
 
 class ClipDataset:
-    """Draws crops uniformly over clips. Arrays stay memory-mapped; the page cache holds what is used.
+    """Draws crops uniformly over clips, as `store` holds them (memory-mapped, unless one is given).
 
     Crops of `chunks` chunks of `frames` frames. Raises InputError when no clip is long and large enough.
     """
 
-    def __init__(self, clips: list[Path], *, frames: int, crop: int, chunks: int, seed: int):
+    def __init__(
+        self, clips: list[Path], *, frames: int, crop: int, chunks: int, seed: int, store: ArrayStore | None = None
+    ):
+        store = store or ArrayStore(torch.device("cpu"))
         self.frames, self.crop = frames, crop
         self.random = np.random.default_rng(seed)
-        self.motion = {clip: np.load(motion_path(clip, frames), mmap_mode="r") for clip in clips}
-        self.arrays = {clip: np.load(clip, mmap_mode="r") for clip in clips}
+        self.motion = {clip: store(motion_path(clip, frames)) for clip in clips}
+        self.arrays = {clip: store(clip) for clip in clips}
         self.clips = [
             clip for clip in clips
             if len(self.motion[clip]) >= chunks and min(split_planes(self.arrays[clip])[0].shape[1:]) >= crop
@@ -64,12 +68,12 @@ class ClipDataset:
 
     def sequences(self, batch: int, chunks: int, device: torch.device) -> Sequence:
         items = [self._draw(chunks) for _ in range(batch)]
-        y, u, v = (torch.from_numpy(np.concatenate([item[i] for item in items])) for i in range(3))
-        fields = torch.from_numpy(np.stack([item[3] for item in items]))
-        planes = Planes(y, u, v).to(device).map(lambda plane: plane.float() / 255)
-        return Sequence(planes, fields.to(device), batch, 1 + chunks * self.frames)
+        planes = joined([planes for planes, _ in items], device)
+        fields = torch.stack([field.to(device) for _, field in items])
+        return Sequence(planes, fields, batch, 1 + chunks * self.frames)
 
-    def _draw(self, chunks: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def _draw(self, chunks: int) -> tuple[list[Tensor], Tensor]:
+        """A crop's y, u and v ``[F, h, w]`` and field, where its clip lies."""
         clip = self.clips[self.random.integers(len(self.clips))]
         motion, (y, u, v) = self.motion[clip], split_planes(self.arrays[clip])
         size, unit = self.crop, SPACING
@@ -82,15 +86,26 @@ class ClipDataset:
         half = (time, slice(top // 2, (top + size) // 2), slice(left // 2, (left + size) // 2))
         points = size // unit + 1
         rows, columns = slice(top // unit, top // unit + points), slice(left // unit, left // unit + points)
-        field = motion[first : first + chunks, ..., rows, columns]
-        planes = [np.array(luma), np.array(u[half]), np.array(v[half])]
-        if self.random.random() < 0.5:  # mirrored left to right: so are the control points
-            planes = [plane[..., ::-1] for plane in planes]
-            field = field[..., ::-1] * np.array([1, -1], dtype=np.int16)[:, None, None]
+        planes, field = [luma, u[half], v[half]], motion[first : first + chunks, ..., rows, columns]
+        if self.random.random() < 0.5:  # left to right
+            planes, field = [plane.flip(-1) for plane in planes], _mirrored(field, -1)
         if self.random.random() < 0.15:  # upside down: rare, since gravity is a prior worth learning
-            planes = [plane[..., ::-1, :] for plane in planes]
-            field = field[..., ::-1, :] * np.array([-1, 1], dtype=np.int16)[:, None, None]
-        return (*(np.ascontiguousarray(plane) for plane in planes), np.ascontiguousarray(field))  # type: ignore[return-value]
+            planes, field = [plane.flip(-2) for plane in planes], _mirrored(field, -2)
+        return planes, field
+
+
+def _mirrored(field: Tensor, axis: int) -> Tensor:
+    """Control points change places, and the vectors' component along the axis its sign: ``[..., 2, rows, columns]``,
+    vertical first."""
+    vectors = field.flip(axis)
+    vectors[..., 2 + axis, :, :].neg_()
+    return vectors
+
+
+def joined(crops: list[list[Tensor]], device: torch.device) -> Planes:
+    """y, u and v of every crop, uint8 ``[F, h, w]``, as frames in [0, 1], one crop's after the other's."""
+    y, u, v = (torch.cat([crop[plane].to(device) for crop in crops]) for plane in range(3))
+    return Planes(y, u, v).map(lambda plane: plane.float() / 255)
 
 
 class MixedLengths:
@@ -102,10 +117,12 @@ class MixedLengths:
     LONG_SHARE = 0.6
     """Of the sequences in long chunks. A choice; not measured."""
 
-    def __init__(self, clips: list[Path], *, frames: int, crop: int, chunks: int, seed: int):
+    def __init__(
+        self, clips: list[Path], *, frames: int, crop: int, chunks: int, seed: int, store: ArrayStore | None = None
+    ):
         self.frames = frames
-        self.long = ClipDataset(clips, frames=frames, crop=crop, chunks=chunks, seed=seed)
-        self.short = ClipDataset(clips, frames=1, crop=crop, chunks=chunks * frames, seed=seed + 1)
+        self.long = ClipDataset(clips, frames=frames, crop=crop, chunks=chunks, seed=seed, store=store)
+        self.short = ClipDataset(clips, frames=1, crop=crop, chunks=chunks * frames, seed=seed + 1, store=store)
         # One generator for all: what a checkpoint has to keep.
         self.random = self.short.random = self.long.random
 
@@ -116,10 +133,11 @@ class MixedLengths:
 
 
 class PictureDataset:
-    """Random crops of single frames and photographs, for the intra network."""
+    """Random crops of single frames and photographs, for the intra network. store: as ClipDataset's."""
 
-    def __init__(self, clips: list[Path], *, crop: int, seed: int):
-        self.arrays = [np.load(clip, mmap_mode="r") for clip in clips]
+    def __init__(self, clips: list[Path], *, crop: int, seed: int, store: ArrayStore | None = None):
+        store = store or ArrayStore(torch.device("cpu"))
+        self.arrays = [store(clip) for clip in clips]
         self.arrays = [a for a in self.arrays if min(a.shape[1] * 2 // 3, a.shape[2]) >= crop]
         if not self.arrays:
             raise InputError(f"no picture of at least {crop}×{crop} samples to train on; add larger pictures")
@@ -127,16 +145,18 @@ class PictureDataset:
         self.random = np.random.default_rng(seed)
 
     def pictures(self, batch: int, device: torch.device) -> Planes:
-        planes: list[list[np.ndarray]] = [[], [], []]
+        crops = []
         for _ in range(batch):
             array = self.arrays[self.random.integers(len(self.arrays))]
             index = int(self.random.integers(len(array)))
-            y, u, v = split_planes(array[index : index + 1])
-            top = int(self.random.integers((y.shape[1] - self.crop) // 2 + 1)) * 2
-            left = int(self.random.integers((y.shape[2] - self.crop) // 2 + 1)) * 2
-            flip = slice(None, None, -1 if self.random.random() < 0.5 else 1)
-            for out, plane, scale in zip(planes, (y, u, v), (1, 2, 2), strict=True):
+            planes = split_planes(array[index : index + 1])
+            top = int(self.random.integers((planes[0].shape[1] - self.crop) // 2 + 1)) * 2
+            left = int(self.random.integers((planes[0].shape[2] - self.crop) // 2 + 1)) * 2
+            mirrored = self.random.random() < 0.5
+            parts = []
+            for plane, scale in zip(planes, (1, 2, 2), strict=True):
                 row, column, size = top // scale, left // scale, self.crop // scale
-                out.append(plane[:, row : row + size, column : column + size][..., flip])
-        tensors = (torch.from_numpy(np.concatenate(part)) for part in planes)
-        return Planes(*tensors).to(device).map(lambda plane: plane.float() / 255)
+                part = plane[:, row : row + size, column : column + size]
+                parts.append(part.flip(-1) if mirrored else part)
+            crops.append(parts)
+        return joined(crops, device)

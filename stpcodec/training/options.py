@@ -46,6 +46,7 @@ class TrainOptions:
     count_batches: int = 150
     rate_weight: float = 1.0
     jitter: float = 0.0
+    retime: float = 0.0
     quantiser: str = "encoder"
     chains: int = 0
     bd_pieces: int = 4
@@ -74,6 +75,8 @@ class TrainOptions:
                 f"--chains {self.chains} --part {self.part}: encodes teach the inter network alone, by rate and "
                 f"distortion, in the bases it has; give --part inter, without --rebase"
             )
+        if not 0 <= self.retime <= 1:
+            raise UsageError(f"--retime is {self.retime}; give a share of the videos from 0 (none) to 1 (all)")
         if not 0 <= self.jitter <= 0.5:
             raise UsageError(f"--jitter is {self.jitter}; give a number from 0 (none) to 0.5")
 

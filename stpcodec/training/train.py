@@ -6,9 +6,12 @@ import contextlib
 import fcntl
 import math
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,18 +20,17 @@ from stpcodec.errors import InputError, ModelError, UsageError
 from stpcodec.model.config import STP_S
 from stpcodec.model.motion_tables import initial_tables
 from stpcodec.model.network import StpNetwork
-from stpcodec.model.planes import Planes
 from stpcodec.model.zoo import load_network
-from stpcodec.training.cache import ensure_cached, ensure_half, find_media
+from stpcodec.training.batches import Batch, batch_losses, draw_batch
+from stpcodec.training.cache import ensure_cached, ensure_half, ensure_retimed, find_media
 from stpcodec.training.chain_step import chain_losses, chains_of, hold_out_chains
-from stpcodec.training.chains import ChainDataset
+from stpcodec.training.chains import ChainBatch, ChainDataset
 from stpcodec.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from stpcodec.training.coded_validation import coded_validation
 from stpcodec.training.dataset import ClipDataset, MixedLengths, PictureDataset
 from stpcodec.training.export import count_motion, count_symbols, export_weights
 from stpcodec.training.grow import can_grow, grow
 from stpcodec.training.initialise import start_linear
-from stpcodec.training.jitter import jittered, jittered_pictures
 from stpcodec.training.model_card import CardFacts, write_card
 from stpcodec.training.motion_cache import LONGEST, ensure_motion
 from stpcodec.training.optimiser import scheduled_rate
@@ -38,7 +40,8 @@ from stpcodec.training.rebase import rebase
 from stpcodec.training.run_log import NAME as LOG_NAME
 from stpcodec.training.run_log import append_rows
 from stpcodec.training.run_record import read_record, record_of, write_record
-from stpcodec.training.step import Losses, sequence_loss
+from stpcodec.training.step import Losses
+from stpcodec.training.store import ArrayStore
 from stpcodec.training.validate import HeldOut, Validator, validation_batch
 
 VALIDATION_CROP = 256
@@ -50,10 +53,11 @@ CHUNK_FRAMES = 4
 
 @dataclass(frozen=True)
 class Source:
-    """What steps learn from. losses: of a fresh batch; generators: what draws it, for checkpoints to keep; start: the
-    network of a new run."""
+    """What steps learn from. draw: a fresh batch; losses: of such a one; generators: what draws it, for checkpoints to
+    keep; start: the network of a new run."""
 
-    losses: Callable[[StpNetwork], Losses]
+    draw: Callable[[], Any]
+    losses: Callable[[StpNetwork, Any], Losses]
     generators: tuple[np.random.Generator, ...]
     start: Callable[[], StpNetwork]
 
@@ -67,6 +71,7 @@ def train_and_export(
     state = load_checkpoint(best, options.device)
     if state is None:
         raise ModelError(f"{best}: the run left no best checkpoint; train for longer")
+    # Tables are counted on videos as they are, whatever else was learned from.
     weights = export_average(state, prepare(folders, options.cache, say, halves=True), options, options.run)
     write_card(weights, CardFacts.of_run(state, options.run))
     return weights
@@ -137,8 +142,9 @@ def _train(
             f"--run {options.run}: was begun {began} --chains, which is validated otherwise; go on as it began, or "
             f"give another --run with --start and its exported weights"
         )
-    clips = prepare(folders, options.cache, say, halves=True, motion=not options.chains)
-    validation_clips = prepare(validation, options.cache, say, halves=bool(options.chains), motion=not options.chains)
+    motion = not options.chains
+    clips = prepare(folders, options.cache, say, halves=True, motion=motion, retime=options.retime)
+    validation_clips = prepare(validation, options.cache, say, halves=bool(options.chains), motion=motion)
     overlap = set(clips) & set(validation_clips)
     if overlap:
         raise InputError(f"{overlap.pop().name}: is in both the training and the validation folder; separate them")
@@ -160,9 +166,12 @@ def train_clips(
     Raises UsageError when the run was begun with another recipe.
     """
 
+    store = ArrayStore(options.device)
+
     def source(stage: TrainOptions, seed: int) -> Source:
-        data = MixedLengths(clips, frames=CHUNK_FRAMES, crop=stage.crop, chunks=stage.lead + stage.chunks, seed=seed)
-        pictures = PictureDataset(clips, crop=stage.crop, seed=seed + 1)
+        chunks = stage.lead + stage.chunks
+        data = MixedLengths(clips, frames=CHUNK_FRAMES, crop=stage.crop, chunks=chunks, seed=seed, store=store)
+        pictures = PictureDataset(clips, crop=stage.crop, seed=seed + 1, store=store)
 
         def start() -> StpNetwork:
             network = _starting_network(data.long, pictures, options, say)
@@ -174,10 +183,13 @@ def train_clips(
                 )  # fmt: skip
             return network
 
-        def losses(network: StpNetwork) -> Losses:
-            return _sequence_losses(network, data, pictures, stage)
+        def draw() -> Batch:
+            return draw_batch(data, pictures, stage)
 
-        return Source(losses, (data.random, pictures.random), start)
+        def losses(network: StpNetwork, batch: Batch) -> Losses:
+            return batch_losses(network, batch, stage)
+
+        return Source(draw, losses, (data.random, pictures.random), start)
 
     return _run_stages(source, held_out, options, say, poll, bar)
 
@@ -189,19 +201,22 @@ def train_chains(
     """`train_clips` on encodes of prepared clips. Raises InputError where no clip is long and large enough."""
     folders, held_out = chains_of(clips, validation_clips, options.start, options.chains, options.cache, say, poll)
     dtype = torch.bfloat16 if options.bf16 else None
+    store = ArrayStore(options.device)
 
     def source(stage: TrainOptions, seed: int) -> Source:
-        data = ChainDataset(folders, crop=stage.crop, seed=seed)
+        data = ChainDataset(folders, crop=stage.crop, seed=seed, store=store)
 
-        def losses(network: StpNetwork) -> Losses:
-            batch = data.draw(stage.batch, stage.device)
+        def draw() -> ChainBatch:
+            return data.draw(stage.batch, stage.device)
+
+        def losses(network: StpNetwork, batch: ChainBatch) -> Losses:
             return chain_losses(network.inter, batch, vary=True, optimise=stage.quantiser == "encoder")
 
         def start() -> StpNetwork:
             say(f"starting from {options.start}")
             return load_network(options.start).to(options.device)
 
-        return Source(losses, (data.random,), start)
+        return Source(draw, losses, (data.random,), start)
 
     validator = coded_validation(
         hold_out_chains(held_out, options.crop, options.device, dtype), clips, validation_clips, options, CHUNK_FRAMES,
@@ -292,11 +307,13 @@ def hold_out(clips: list[Path], options: TrainOptions) -> HeldOut:
 
 
 def prepare(
-    folders: list[Path], cache: Path, say: Callable[[str], None], *, halves: bool = False, motion: bool = True
-) -> list[Path]:
+    folders: list[Path], cache: Path, say: Callable[[str], None], *, halves: bool = False, motion: bool = True,
+    retime: float = 0.0,
+) -> list[Path]:  # fmt: skip
     """Caches planes (and motion, unless nothing asks for it) of everything readable; says what was left out.
 
-    halves: of everything large enough at half its size, too (cache.ensure_half).
+    halves: of everything large enough at half its size, too (cache.ensure_half); retime: of this share of the videos,
+    drawn by name, in another time (cache.ensure_retimed).
     """
     media = find_media(folders)
     clips = []
@@ -308,6 +325,8 @@ def prepare(
         found = [clip]
         if halves and (half := ensure_half(clip)) is not None:
             found.append(half)
+        if zlib.crc32(clip.stem.encode()[::-1]) < retime * (1 << 32) and (retimed := ensure_retimed(clip)) is not None:
+            found.append(retimed)
         for part in found:
             if motion:
                 prepare_motion(part)
@@ -329,27 +348,6 @@ def _rate(options: TrainOptions, step: int, progress: float) -> float:
     return scheduled_rate(options.learning_rate, options.final_rate, options.warmup_steps, step, progress)
 
 
-def _sequence_losses(
-    network: StpNetwork, data: MixedLengths, pictures: PictureDataset, options: TrainOptions
-) -> Losses:
-    """Of a fresh batch."""
-    device, chunks = options.device, 0 if options.part == "intra" else options.chunks
-    lead = int(data.random.integers(options.lead + 1)) if chunks else 0
-    sequence = jittered(data.sequences(options.batch, lead + chunks, device), options.jitter)
-    extra: Planes | None = None
-    if options.pictures and options.part != "inter":
-        extra = jittered_pictures(pictures.pictures(options.pictures, device), options.jitter)
-    quality = 1 + 99 * torch.rand(options.batch, device=device)
-    bonus = 32 * torch.rand(options.batch, device=device)
-    # Chunks are counted in long ones.
-    ratio = data.frames // sequence.chunk_frames
-    return sequence_loss(
-        network, sequence, extra, quality, chunks=chunks * ratio, cascade=options.cascade,
-        rate_weight=options.rate_weight, intra_bonus=bonus, part=options.part, vary=True, lead=lead * ratio,
-        optimise=options.quantiser == "encoder",
-    )  # fmt: skip
-
-
 def _loop(state: Checkpoint, source: Source, held_out: Validator, options, say, poll) -> None:  # type: ignore[no-untyped-def]
     device, network = options.device, state.network
     dtype = torch.bfloat16 if options.bf16 else None
@@ -368,8 +366,11 @@ def _loop(state: Checkpoint, source: Source, held_out: Validator, options, say, 
             poll()
             for group in optimiser.param_groups:
                 group["lr"] = group["scale"] * _rate(options, state.stage_steps, elapsed / options.minutes)
+            begun = perf_counter()
+            batch = source.draw()
+            drawn = perf_counter() - begun
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is not None):
-                losses = source.losses(network)
+                losses = source.losses(network, batch)
             optimiser.zero_grad(set_to_none=True)
             losses.loss.backward()
             # Apart, since the intra network's gradients are several times larger.
@@ -384,7 +385,10 @@ def _loop(state: Checkpoint, source: Source, held_out: Validator, options, say, 
                 state.skipped += 1
             state.step, state.stage_steps = state.step + 1, state.stage_steps + 1
             state.random = random_state(device, *generators)
-            for key, value in {"loss": float(losses.loss.detach()), "norm": float(norm), **losses.figures}.items():
+            figures = {"loss": float(losses.loss.detach()), "norm": float(norm), **losses.figures}
+            # Behind the figures, which wait for the device: how long of a step it had nothing to do, at the most.
+            figures["drawing"] = drawn / (perf_counter() - begun)
+            for key, value in figures.items():
                 window.setdefault(key, []).append(value)
             due = (time.monotonic() - last_validation) / 60 >= options.validate_minutes
             if due or state.step == start_step + 1:
@@ -409,7 +413,8 @@ def _validate_and_save(state, optimiser, held_out, options, log, window, elapsed
     f = result.figures
     say(
         f"step {state.step} ({elapsed:.1f} min) loss {train_figures.get('loss', float('nan')):.4f} "
-        f"score {result.score:.4f}{' best' if better else ''} | "
+        f"score {result.score:.4f}{' best' if better else ''} "
+        f"drawing {train_figures.get('drawing', 0.0):.1%} | "
         + " ".join(f"{key.removeprefix('q')} {value:.4g}" for key, value in f.items())
     )
 

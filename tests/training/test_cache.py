@@ -10,7 +10,7 @@ import pytest
 
 from stpcodec.errors import InputError
 from stpcodec.training import cache
-from stpcodec.training.cache import cache_path, ensure_cached, ensure_half, find_media, split_planes
+from stpcodec.training.cache import cache_path, ensure_cached, ensure_half, ensure_retimed, find_media, split_planes
 from tests.codec.clips import pictures, write_video
 from tests.training.material import triples, write_clip
 
@@ -127,3 +127,25 @@ def test_small_clips_are_not_halved(tmp_path: Path) -> None:
     clip = ensure_cached(write_clip(tmp_path / "a.mp4", count=1, height=112, width=176), tmp_path / "cache")
     assert clip is not None
     assert ensure_half(clip) is None
+
+
+def test_a_clip_in_another_time_is_backwards_or_twice_as_fast(tmp_path: Path) -> None:
+    """Either by its name, and backwards where too little would be left."""
+    kinds = {}
+    for number in range(8):
+        clip, planes = tmp_path / f"{number}.npy", np.arange(11 * 96 * 64, dtype=np.uint8).reshape(11, 96, 64)
+        np.save(clip, planes)
+        found = ensure_retimed(clip)
+        assert found == ensure_retimed(clip)
+        assert found is not None
+        fast = found.stem == f"{number}{cache.FAST}"
+        assert fast or found.stem == f"{number}{cache.BACK}"
+        np.testing.assert_array_equal(np.load(found), planes[::2] if fast else planes[::-1])
+        kinds[fast] = clip
+    assert set(kinds) == {True, False}
+    np.save(kinds[True], planes[:8])
+    short = ensure_retimed(kinds[True])
+    assert short is not None
+    assert short.stem.endswith(cache.BACK)
+    np.save(kinds[True], planes[:1])
+    assert ensure_retimed(kinds[True]) is None

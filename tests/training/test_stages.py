@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from stpcodec.errors import UsageError
-from stpcodec.training import loss
+from stpcodec.training import batches, loss
 from stpcodec.training import train as module
 from stpcodec.training.options import TrainOptions
 from stpcodec.training.recipe import Recipe, Stage
@@ -31,13 +31,13 @@ def recipe(*stages: Stage, digest: str = "01234567") -> Recipe:
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     """What every training step was asked for (validation does not vary the quality)."""
     calls: list[dict[str, object]] = []
-    original = module.sequence_loss
+    original = batches.sequence_loss
 
     def watched(*args: object, **named: object) -> object:
         calls.append({key: named[key] for key in ("rate_weight", "part", "chunks", "lead")})
         return original(*args, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "sequence_loss", watched)
+    monkeypatch.setattr(batches, "sequence_loss", watched)
     return calls
 
 
@@ -152,7 +152,7 @@ def test_an_interruption_within_a_step_repeats_it(
     parts = replace(whole, run=tmp_path / "parts")
     with pytest.raises(KeyboardInterrupt):
         run(videos, whole, poll=stop_after(3))
-    original, calls = module.sequence_loss, []
+    original, calls = batches.sequence_loss, []
 
     def interrupted(*args: object, **named: object) -> object:
         calls.append(1)
@@ -162,7 +162,7 @@ def test_an_interruption_within_a_step_repeats_it(
         return result
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "sequence_loss", interrupted)
+        patch.setattr(batches, "sequence_loss", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(videos, parts)
     assert state_of(parts).step == 2
@@ -178,14 +178,14 @@ def test_a_bad_step_is_skipped_and_counted_and_the_others_are_taken(
     videos: Path, options: TrainOptions, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
     """Neither weights nor average nor the optimiser's memory see it."""
-    original, calls = module.sequence_loss, []
+    original, calls = batches.sequence_loss, []
 
     def sometimes(network: torch.nn.Module, *args: object, **named: object) -> object:
         calls.append(1)
         losses = original(network, *args, **named)  # type: ignore[arg-type]
         return replace(losses, loss=losses.loss * value) if len(calls) == 2 else losses
 
-    monkeypatch.setattr(module, "sequence_loss", sometimes)
+    monkeypatch.setattr(batches, "sequence_loss", sometimes)
     with pytest.raises(KeyboardInterrupt):
         run(videos, replace(options, minutes=1000.0, validate_minutes=1000.0), poll=stop_after(3))
     state = state_of(options)
@@ -202,7 +202,7 @@ def test_gradients_are_clipped_for_each_network(
     videos: Path, options: TrainOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A loss a million times as large gives gradients of norm 1 for each of the networks."""
-    original, norms = module.sequence_loss, []
+    original, norms = batches.sequence_loss, []
 
     def huge(network: torch.nn.Module, *args: object, **named: object) -> object:
         losses = original(network, *args, **named)  # type: ignore[arg-type]
@@ -215,7 +215,7 @@ def test_gradients_are_clipped_for_each_network(
                 norms.append(float(torch.cat(gradients).norm()))
             super().update_average()
 
-    monkeypatch.setattr(module, "sequence_loss", huge)
+    monkeypatch.setattr(batches, "sequence_loss", huge)
     monkeypatch.setattr(module, "Checkpoint", Watching)
     monkeypatch.setattr(Watching, "fresh", staticmethod(lambda network: _watching(Watching, network)))
     run(videos, options)
@@ -265,7 +265,7 @@ def test_the_quantiser_reaches_the_steps_but_not_validation(
         return original(*args)
 
     inside: list[bool] = []
-    steps = module.sequence_loss
+    steps = batches.sequence_loss
 
     def step(*args: object, **named: object) -> object:
         before = len(seen)
@@ -274,7 +274,7 @@ def test_the_quantiser_reaches_the_steps_but_not_validation(
         return result
 
     monkeypatch.setattr(loss, "worthwhile", watched)
-    monkeypatch.setattr(module, "sequence_loss", step)
+    monkeypatch.setattr(batches, "sequence_loss", step)
     run(videos, replace(options, quantiser="rounding"))
     assert not any(inside)
     assert seen, "validation has the encoder's quantiser"

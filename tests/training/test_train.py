@@ -15,6 +15,7 @@ from stpcodec.codec.chunk import ChunkCodec
 from stpcodec.errors import InputError, ModelError, UsageError
 from stpcodec.model.network import StpNetwork
 from stpcodec.model.zoo import load_model, load_network
+from stpcodec.training import batches
 from stpcodec.training import train as module
 from stpcodec.training.checkpoint import Checkpoint, load_checkpoint
 from stpcodec.training.options import TrainOptions
@@ -256,7 +257,7 @@ def test_an_interrupt_within_a_step_saves_the_run(
     videos: Path, options: TrainOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A signal handler raises wherever Python happens to be, and nearly always that is here."""
-    original, calls = module.sequence_loss, []
+    original, calls = batches.sequence_loss, []
 
     def interrupted(*args: object, **keywords: object) -> object:
         calls.append(1)
@@ -264,25 +265,25 @@ def test_an_interrupt_within_a_step_saves_the_run(
             raise KeyboardInterrupt
         return original(*args, **keywords)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "sequence_loss", interrupted)
+    monkeypatch.setattr(batches, "sequence_loss", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(videos, replace(options, minutes=1000.0, validate_minutes=1000.0))
     state = state_of(options)
     assert state.step == 2
-    monkeypatch.setattr(module, "sequence_loss", original)
+    monkeypatch.setattr(batches, "sequence_loss", original)
     run(videos, options)
     assert state_of(options).step > 2
 
 
 @pytest.mark.usefixtures("small")
 def test_a_step_that_explodes_is_skipped(videos: Path, options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = module.sequence_loss
+    original = batches.sequence_loss
 
     def exploding(network: torch.nn.Module, *args: object, **keywords: object) -> object:
         losses = original(network, *args, **keywords)  # type: ignore[arg-type]
         return replace(losses, loss=losses.loss * float("inf"))
 
-    monkeypatch.setattr(module, "sequence_loss", exploding)
+    monkeypatch.setattr(batches, "sequence_loss", exploding)
     run(videos, options)
     state = state_of(options)
     assert state.skipped == state.step >= 2
@@ -413,3 +414,43 @@ def test_a_model_with_fewer_latents_grows(
     _, said = run(videos, again)
     assert f"starting from {start}, with more latents" in said
     assert state_of(again).network.config.inter.latents == TINY.inter.latents + 8
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_retimed_videos_are_learned_from_and_not_counted(
+    videos: Path, options: TrainOptions, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned: list[Path] = []
+    original = module.train_clips
+
+    def watched(clips: list[Path], *args: object, **named: object) -> Path:
+        learned.extend(clips)
+        return original(clips, *args, **named)  # type: ignore[arg-type]
+
+    counted: list[Path] = []
+    monkeypatch.setattr(module, "train_clips", watched)
+    export = module.export_average
+
+    def watched_export(state: Checkpoint, clips: list[Path], *args: object) -> Path:
+        counted.extend(clips)
+        return export(state, clips, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "export_average", watched_export)
+    run(videos, replace(options, retime=share), export=True)
+    retimed = [clip for clip in learned if clip.stem.endswith(("-back", "-fast"))]
+    assert len(retimed) == 2 * share, "of both videos that can be read"
+    assert set(counted) == set(learned) - set(retimed)
+
+
+def test_a_share_of_videos_is_from_none_to_all(options: TrainOptions) -> None:
+    for share in (-0.1, 1.1):
+        with pytest.raises(UsageError, match=r"--retime is .*; give a share of the videos from 0 \(none\) to 1"):
+            replace(options, retime=share)
+
+
+@pytest.mark.usefixtures("small")
+def test_the_log_says_how_much_of_a_step_is_drawing(videos: Path, options: TrainOptions) -> None:
+    _, said = run(videos, options)
+    assert all(0 < float(row["train_drawing"]) < 1 for row in rows(options))
+    assert sum("drawing" in line for line in said) == 2
