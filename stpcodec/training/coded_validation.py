@@ -165,7 +165,8 @@ def held_out_pieces(
         moving = [clip for clip in whole if len(np.load(clip, mmap_mode="r")) > 1] or whole
         table = PointFile(cache / TABLE)
         pieces = []
-        for clip in moving[:: -(-len(moving) // count)]:
+        count = min(count, len(moving))
+        for clip in (moving[number * len(moving) // count] for number in range(count)):
             poll()
             frames = middle_of(clip)
             pieces.append(Piece(clip.stem, frames, tuple(stored_curve(ANCHOR, clip.stem, frames, table))))
