@@ -199,12 +199,15 @@ class ChunkCodec:
                 known = (self._library_picture(library, latents.anchor.size),)
             frames = self.synthesise_picture(self.model.inter if known else self.model.intra, latents.anchor, known)
         else:
-            decoded = {0: history.reference}
+            frames = history.reference.room_for(count)
             for picture, integers in zip(coding_order(count), latents.pictures, strict=True):
-                references = tuple(decoded[reference] for reference in picture.references)
-                decoded[picture.position] = self.synthesise_picture(self.model.inter, integers, references)
-            frames = join_frames([decoded[position] for position in range(1, count + 1)])
-        return frames, History(frames[slice(count - 1, count)], latents.anchor, count)
+                references = tuple(
+                    frames[slice(place - 1, place)] if place else history.reference for place in picture.references
+                )
+                # Into its place at once: a chunk of large frames should not be there twice.
+                frames.put(picture.position - 1, self.synthesise_picture(self.model.inter, integers, references))
+        last = frames[slice(count - 1, count)]
+        return frames, History(last.map(Tensor.clone) if count > 1 else last, latents.anchor, count)
 
     def _library_picture(self, number: int, size: tuple[int, int]) -> Planes:
         """Raises CorruptFile: there is none of this number and size."""

@@ -185,6 +185,7 @@ class SegmentCodec:
             for latents in ahead:
                 planes, histories = tiled.synthesise(latents, histories)
                 samples = to_samples(planes, height=header.height, width=header.width, bit_depth=header.bit_depth)
+                del planes  # else they would be there until the next chunk's are
                 for y, u, v in samples:
                     duration = segment.durations[index] if segment.durations else 0
                     yield Frame(y=y, u=u, v=v, pts=segment.pts[index], duration=duration)

@@ -19,7 +19,7 @@ from stpcodec.codec.lookahead import Chain
 from stpcodec.errors import CorruptFile, UsageError
 from stpcodec.latents.chunk import ChunkLatents
 from stpcodec.model.planes import Planes
-from stpcodec.patches.tiles import Tile, blend, plan_tiles
+from stpcodec.patches.tiles import Tile, Triple, blend, plan_tiles
 
 TILE_ABOVE_PIXELS = 4096 * 2304
 """Frames larger than this are tiled unless the caller chose: about 1 GB of activations in the model."""
@@ -131,19 +131,15 @@ class TiledCodec:
         self, latents: Sequence[TileLatents], histories: Sequence[History] | None
     ) -> tuple[Planes, list[History]]:
         """Pixels of the whole padded frame, blended where tiles overlap, and the history of every tile."""
-        parts: list[Planes] = []
         new_histories: list[History] = []
-        for index, part in enumerate(latents):
-            planes, history = self.codec.synthesise(part.latents, history=histories[index] if histories else None)
-            parts.append(planes)
-            new_histories.append(history)
-        return self._join(parts), new_histories
 
-    def _join(self, parts: list[Planes]) -> Planes:
-        if len(parts) == 1:
-            return parts[0]
-        triples = [(part.y, part.u, part.v) for part in parts]
-        return Planes(*blend(self.tiles, triples, self.height, self.width))
+        def parts() -> Iterator[Triple]:
+            for index, part in enumerate(latents):
+                planes, history = self.codec.synthesise(part.latents, history=histories[index] if histories else None)
+                new_histories.append(history)
+                yield planes.y, planes.u, planes.v
+
+        return Planes(*blend(self.tiles, parts(), self.height, self.width)), new_histories
 
 
 def _window(planes: Planes, tile: Tile) -> Planes:

@@ -40,6 +40,15 @@ class Planes:
         chroma = slice(start // 2, stop // 2)
         return Planes(self.y[:, start:stop], self.u[:, chroma], self.v[:, chroma])
 
+    def room_for(self, count: int) -> Planes:
+        """Frames like these, of no particular content, to be filled."""
+        return self.map(lambda plane: plane.new_empty(count, *plane.shape[1:]))
+
+    def put(self, number: int, frame: Planes) -> None:
+        """Copies a single frame into the place of frame `number`."""
+        for plane, part in ((self.y, frame.y), (self.u, frame.u), (self.v, frame.v)):
+            plane[number].copy_(part[0])
+
     def clamp(self) -> Planes:
         return self.map(lambda plane: plane.clamp(0.0, 1.0))
 

@@ -11,7 +11,7 @@ changes the format of tiled files.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -60,37 +60,57 @@ def _intervals(length: int, tile: int, overlap: int) -> list[tuple[int, int]]:
     return [(index * (length - size) // (count - 1), size) for index in range(count)]
 
 
-def blend(tiles: Sequence[Tile], planes: Sequence[Triple], height: int, width: int) -> Triple:
+def blend(tiles: Sequence[Tile], planes: Iterable[Triple], height: int, width: int) -> Triple:
     """Join the planes of all tiles of a plan into those of the whole padded frame.
 
-    planes: for each tile y [N, h, w], u and v [N, h/2, w/2], float. Returns y [N, height, width], u and v [N,
-    height/2, width/2] of the same dtype and device. Where one tile alone reaches, its samples come out untouched.
-    Raises UsageError where tiles and planes do not fit each other.
+    planes: for each tile y [N, h, w], u and v [N, h/2, w/2], float; each is let go of before the next is asked for.
+    Returns y [N, height, width], u and v [N, height/2, width/2] of the same dtype and device. Where one tile alone
+    reaches, its samples come out untouched. Raises UsageError where tiles and planes do not fit each other.
     """
-    grid = len({(t.y, t.height) for t in tiles}) * len({(t.x, t.width) for t in tiles})
-    if not tiles or not len(tiles) == len(planes) == grid:
-        raise UsageError(f"{len(planes)} sets of planes for {len(tiles)} tiles on a grid of {grid}")
-    if len(tiles) == 1 and (tiles[0].height, tiles[0].width) == (height, width):
-        return planes[0]
-    y, u, v = (
-        _blend_plane(tiles, [triple[index] for triple in planes], height // scale, width // scale, scale)
-        for index, scale in enumerate((1, 2, 2))
-    )
+    rows, columns = {(tile.y, tile.height) for tile in tiles}, {(tile.x, tile.width) for tile in tiles}
+    if not tiles or len(tiles) != len(rows) * len(columns):
+        raise UsageError(f"{len(tiles)} tiles are not a grid of {len(rows)} by {len(columns)}")
+    waiting = iter(planes)
+    wholes: tuple[_Whole, ...] = ()
+    for number, tile in enumerate(tiles):
+        triple = next(waiting, None)
+        if triple is None:
+            raise UsageError(f"{number} sets of planes for {len(tiles)} tiles")
+        if (tile.height, tile.width) == (height, width):
+            return triple
+        if not wholes:
+            wholes = tuple(
+                _Whole(part, rows, columns, height, width, scale)
+                for part, scale in zip(triple, (1, 2, 2), strict=True)
+            )
+        for whole, part in zip(wholes, triple, strict=True):
+            whole.add(tile, part)
+    if next(waiting, None) is not None:
+        raise UsageError(f"more sets of planes than the {len(tiles)} tiles")
+    y, u, v = (whole.samples for whole in wholes)
     return y, u, v
 
 
-def _blend_plane(tiles: Sequence[Tile], parts: list[Tensor], height: int, width: int, scale: int) -> Tensor:
-    """`scale`: luma samples for each sample of this plane, along each axis."""
-    rows = _weights(sorted({(t.y // scale, t.height // scale) for t in tiles}), height)
-    columns = _weights(sorted({(t.x // scale, t.width // scale) for t in tiles}), width)
-    whole = parts[0].new_zeros((*parts[0].shape[:-2], height, width))
-    for tile, part in zip(tiles, parts, strict=True):
-        top, left, high, wide = (number // scale for number in (tile.y, tile.x, tile.height, tile.width))
+class _Whole:
+    """A plane of the frame while its tiles are added. scale: luma samples for each of its samples, along each axis."""
+
+    def __init__(
+        self, like: Tensor, rows: set[tuple[int, int]], columns: set[tuple[int, int]], height: int, width: int,
+        scale: int,
+    ):  # fmt: skip
+        self._scale = scale
+        self._rows, self._columns = (
+            _weights(sorted((start // scale, size // scale) for start, size in intervals), length // scale)
+            for intervals, length in ((rows, height), (columns, width))
+        )
+        self.samples = like.new_zeros((*like.shape[:-2], height // scale, width // scale))
+
+    def add(self, tile: Tile, part: Tensor) -> None:
+        top, left, high, wide = (number // self._scale for number in (tile.y, tile.x, tile.height, tile.width))
         if part.shape[-2:] != (high, wide):
             raise UsageError(f"planes of {tuple(part.shape)} for a tile of {high} x {wide}")
-        weight = rows[top].to(part)[:, None] * columns[left].to(part)
-        whole[..., top : top + high, left : left + wide] += part * weight
-    return whole
+        weight = self._rows[top].to(part)[:, None] * self._columns[left].to(part)
+        self.samples[..., top : top + high, left : left + wide] += part * weight
 
 
 def _weights(intervals: list[tuple[int, int]], length: int) -> dict[int, Tensor]:

@@ -944,3 +944,14 @@ GOLDEN_DCT = [
     ),
 ]  # fmt: skip
 GOLDEN_DCT_HASH = "9bdc530aa304c05cee6ba35a31204884"
+
+
+def test_a_decoded_chunk_is_not_kept_by_the_next(tiny: ChunkCodec) -> None:
+    """What history needs is the last frame: of large ones, a chunk takes a hundred megabytes."""
+    coded = encode(tiny, moving_planes(5, 48, 64, dx=1), (1, 4))
+    history: History | None = None
+    for chunk in coded.chunks:
+        frames, history = tiny.synthesise(chunk.latents, history=history)
+        for plane, last in ((frames.y, history.reference.y), (frames.u, history.reference.u)):
+            assert torch.equal(plane[-1:], last)
+            assert last.untyped_storage().nbytes() == last.numel() * last.element_size()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -121,8 +123,31 @@ def test_planes_that_do_not_fit_are_refused() -> None:
     parts = cut(planes, tiles)
     with pytest.raises(UsageError, match="for 2 tiles"):
         blend(tiles, parts[:1], 32, 64)
+    with pytest.raises(UsageError, match="more sets of planes than the 2 tiles"):
+        blend(tiles, [*parts, parts[0]], 32, 64)
+    with pytest.raises(UsageError, match="not a grid of 1 by 3"):
+        blend([*tiles, Tile(0, 8, 32, 48), tiles[0]], parts, 32, 64)
     with pytest.raises(UsageError, match="for a tile of"):
         blend(tiles, [planes, planes], 32, 64)
     narrow = tuple(plane[..., : plane.shape[-1] // 3] for plane in parts[1])
     with pytest.raises(UsageError, match="do not cover"):
         blend([tiles[0], Tile(0, 64, 32, 16)], [parts[0], narrow], 32, 80)  # type: ignore[list-item]
+
+
+def test_a_tile_is_let_go_of_before_the_next_is_made() -> None:
+    planes = (torch.rand(1, 32, 160), torch.rand(1, 16, 80), torch.rand(1, 16, 80))
+    tiles = plan_tiles(32, 160, tile=64, overlap=16, multiple=16)
+    made: list[weakref.ref[torch.Tensor]] = []
+    living: list[int] = []
+
+    def parts() -> Iterator[Triple]:
+        for tile in tiles:
+            living.append(sum(reference() is not None for reference in made))
+            (triple,) = cut(planes, [tile])
+            made.append(weakref.ref(triple[0]))
+            yield triple
+            del triple
+
+    assert len(tiles) >= 3
+    blend(tiles, parts(), 32, 160)
+    assert max(living) <= 1
