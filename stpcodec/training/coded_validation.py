@@ -75,6 +75,7 @@ class CodedValidation:
         result = self.inner.validate(network)
         try:
             with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+                torch.manual_seed(0)  # tables are counted at the same qualities every time
                 figures = self._coded(network)
         except ModelError as error:  # a prior that cannot be coded with now may be one later
             self.say(f"no BD-rate at this validation: {error}")

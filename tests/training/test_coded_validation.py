@@ -103,6 +103,20 @@ def test_it_draws_nothing_that_a_run_would_miss(tmp_path: Path, tiny_weights: Pa
     assert torch.equal(torch.rand(4), expected)
 
 
+def test_what_it_draws_is_the_same_every_time(tmp_path: Path, tiny_weights: Path) -> None:
+    drawn: list[float] = []
+
+    def write(network: torch.nn.Module, folder: Path) -> Path:
+        drawn.append(float(torch.rand(())))
+        return tiny_weights
+
+    coded = replace(validation(tmp_path, tiny_weights, Piece("p", frames_of(1), ((1, 20.0), (9, 99.0)))), write=write)
+    for _ in range(2):
+        torch.rand(3)
+        coded.validate(load_network(str(tiny_weights)))
+    assert drawn[0] == drawn[1]
+
+
 def test_it_can_be_interrupted_between_two_encodes(tmp_path: Path, tiny_weights: Path) -> None:
     calls: list[int] = []
 
