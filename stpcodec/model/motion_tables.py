@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -39,8 +40,9 @@ class MotionTables:
         return -torch.log2(counts / counts.sum(1, keepdim=True)).float()
 
 
+@functools.cache
 def initial_tables() -> MotionTables:
-    """A share of zeros and two-sided geometric residuals, before any count.
+    """A share of zeros and two-sided geometric residuals, before any count. Made once, so not to be written to.
 
     Shares and widths are rough fits to the fields of 24 training clips: zeros are rarer on coarse levels, behind
     active parents and where the like field has a residual.

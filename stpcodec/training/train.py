@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
 import math
 import time
 import zlib
@@ -19,7 +18,7 @@ import torch
 
 from stpcodec.errors import InputError, ModelError, UsageError
 from stpcodec.model.config import STP_S
-from stpcodec.model.motion_tables import MotionTables, initial_tables
+from stpcodec.model.motion_tables import initial_tables
 from stpcodec.model.network import StpNetwork
 from stpcodec.model.zoo import load_network
 from stpcodec.training.batches import Batch, batch_losses, draw_batch
@@ -342,13 +341,7 @@ def prepare(
 def prepare_motion(clip: Path) -> None:
     """Searches the motion of a cached clip, as the networks that are trained here need it."""
     for frames in (1, CHUNK_FRAMES):
-        ensure_motion(clip, frames, _first_tables())
-
-
-@functools.cache
-def _first_tables() -> MotionTables:
-    """A third of a second to make, and asked for twice a clip."""
-    return initial_tables()
+        ensure_motion(clip, frames, initial_tables())
 
 
 def _rate(options: TrainOptions, step: int, progress: float) -> float:
