@@ -32,6 +32,13 @@ def nothing(*_: object) -> None:
     pass
 
 
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of three frames, and tables counted on little."""
+    monkeypatch.setattr(module, "FRAMES", 3)
+    monkeypatch.setattr(module, "BATCHES", 1)
+
+
 class Score:
     def validate(self, network: torch.nn.Module) -> Validation:
         return Validation(-1.0, {"q15_intra_bpp": 0.5})
@@ -131,7 +138,7 @@ def test_it_can_be_interrupted_between_two_encodes(tmp_path: Path, tiny_weights:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small", "brief")
 def test_a_run_has_it_in_every_row_and_learns_the_same(videos: Path, options: TrainOptions, tmp_path: Path) -> None:
     run(videos, options)
     coded = replace(options, run=tmp_path / "coded", bd_pieces=2)
@@ -155,7 +162,7 @@ def test_a_run_has_it_in_every_row_and_learns_the_same(videos: Path, options: Tr
     assert [row["bd_x264_mean"] for row in rows(again)] == [row["bd_x264_mean"] for row in rows(coded)]
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small", "brief")
 def test_a_run_that_was_without_goes_on_with_it(videos: Path, options: TrainOptions) -> None:
     run(videos, options)
     run(videos, replace(options, bd_pieces=1))
@@ -164,7 +171,7 @@ def test_a_run_that_was_without_goes_on_with_it(videos: Path, options: TrainOpti
     assert set(found[2:]) == {"1"}
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small", "brief")
 def test_encodes_of_the_start_are_validated_with_its_tables(
     videos: Path, options: TrainOptions, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
