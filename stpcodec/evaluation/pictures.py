@@ -39,9 +39,9 @@ class Window:
     height: int
 
 
-def window_of(width: int, height: int) -> Window:
-    """The middle `WINDOW` of a frame, or all of it."""
-    across, down = min(width, WINDOW[0]), min(height, WINDOW[1])
+def window_of(width: int, height: int, most: tuple[int, int] = WINDOW) -> Window:
+    """The middle of a frame, `most` samples across and down, or all of it."""
+    across, down = min(width, most[0]), min(height, most[1])
     return Window((width - across) // 4 * 2, (height - down) // 4 * 2, across, down)
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 
 import xxhash
 
 from stpcodec.evaluation.anchors import Anchor, anchor_version, measure_anchor
+from stpcodec.evaluation.clips import Clip
+from stpcodec.evaluation.measured import point_of
 from stpcodec.evaluation.points import Point, PointFile
 from stpcodec.video.frames import Frame, VideoInfo
 
 RATE = Fraction(25)
-"""Frames a second that the encoders are told. Of a piece nobody knows it, and with a fixed crf it changes little."""
+"""Frames a second that the encoders are told, of every piece: nobody knows a piece's own."""
 
 
 def stored_curve(anchor: Anchor, name: str, frames: Sequence[Frame], table: PointFile) -> list[tuple[int, float]]:
@@ -43,13 +46,5 @@ def frames_hash(frames: Sequence[Frame]) -> str:
 def _measured(anchor: Anchor, crf: int, name: str, digest: str, frames: Sequence[Frame]) -> Point:
     height, width = frames[0].y.shape
     info = VideoInfo(name, width, height, 8, 1 / RATE, average_rate=RATE)
-    found = measure_anchor(anchor, info, frames, crf=crf)
-    psnr = found.psnr
-    return Point(
-        clip=name, group="", clip_hash=digest, codec=anchor.name, version=anchor_version(anchor), setting=crf,
-        frames=psnr.frames, width=width, height=height, payload_bytes=found.payload_bytes,
-        message_bytes=found.message_bytes, file_bytes=found.payload_bytes + found.message_bytes,
-        encode_seconds=found.encode_seconds, decode_seconds=found.decode_seconds, problem="",
-        **{f"psnr_{plane}": value for plane, value in psnr.frame_mean.items()},
-        **{f"clip_psnr_{plane}": value for plane, value in psnr.clip.items()},
-    )  # fmt: skip
+    piece = Clip(name, Path(name), digest, "", info, tuple(frame.pts for frame in frames))
+    return point_of(piece, anchor.name, anchor_version(anchor), crf, measure_anchor(anchor, info, frames, crf=crf))

@@ -12,11 +12,12 @@ from stpcodec.evaluation.anchors import AnchorPoint, anchor_version, measure_anc
 from stpcodec.evaluation.bd_rate import load_pchip
 from stpcodec.evaluation.clips import Clip, open_clip
 from stpcodec.evaluation.exhibit import Exhibit, choose, planes_path
+from stpcodec.evaluation.measured import point_of
 from stpcodec.evaluation.perceptual import has_ms_ssim, load_ms_ssim
 from stpcodec.evaluation.pictures import Album, cut, fit, frames_shown, load_planes, save_planes, window_of
 from stpcodec.evaluation.plan import Plan, Result
 from stpcodec.evaluation.points import Key, Point, PointFile, as_stored
-from stpcodec.evaluation.quality import PSNR_ONLY, Instruments, Quality
+from stpcodec.evaluation.quality import PSNR_ONLY, Instruments
 from stpcodec.evaluation.report import write_report
 from stpcodec.evaluation.subjects import SubjectPoint, measure_subject
 from stpcodec.evaluation.summary import comparisons, violations
@@ -179,7 +180,7 @@ class _ClipSweep:
             measured = self._measure(codec, setting, instruments, check_video=check)
         except StpError as error:
             return str(error) if self.clip.name in str(error) else f"{self.clip.name}: {error}"
-        point = as_stored(_point(self.clip, codec, version, setting, measured))
+        point = as_stored(point_of(self.clip, codec, version, setting, measured))
         spans = measured.spans if isinstance(measured, AnchorPoint) else measured.coded.spans
         for store in stores:
             store.add(point, trace_of(measured.quality, spans))
@@ -212,37 +213,6 @@ class _ClipSweep:
                 if number == numbers[-1]:
                     break
         return tuple(frames)
-
-
-def _point(clip: Clip, codec: str, version: str, setting: int, measured: SubjectPoint | AnchorPoint) -> Point:
-    quality: Quality = measured.quality
-    if isinstance(measured, AnchorPoint):
-        payload, messages, problem = measured.payload_bytes, measured.message_bytes, ""
-        file_bytes = payload + messages
-    else:
-        payload, messages, problem = measured.coded.payload_bytes, 0, measured.problem
-        file_bytes = measured.coded.file_bytes
-    return Point(
-        clip=clip.name,
-        group=clip.group,
-        clip_hash=clip.hash,
-        codec=codec,
-        version=version,
-        setting=setting,
-        frames=quality.psnr.frames,
-        width=clip.info.width,
-        height=clip.info.height,
-        payload_bytes=payload,
-        message_bytes=messages,
-        file_bytes=file_bytes,
-        **{f"psnr_{plane}": value for plane, value in quality.psnr.frame_mean.items()},
-        **{f"clip_psnr_{plane}": value for plane, value in quality.psnr.clip.items()},
-        encode_seconds=measured.encode_seconds,
-        decode_seconds=measured.decode_seconds,
-        problem=problem,
-        ms_ssim=quality.ms_ssim,
-        vmaf=quality.vmaf,
-    )
 
 
 def _small_clips(plan: Plan, points: Iterable[Point]) -> list[str]:
