@@ -147,6 +147,12 @@ def stack_planes(frame: Frame, window: tuple[int, int, int, int], shift: int) ->
     return np.right_shift(np.concatenate(planes), shift).astype(np.uint8)
 
 
+def frames_of(stacked: np.ndarray) -> list[Frame]:
+    """``[F, H * 3 // 2, W]`` as frames of their own memory, numbered from 0."""
+    y, u, v = (np.ascontiguousarray(plane) for plane in split_planes(stacked))
+    return [Frame(y=y[n], u=u[n], v=v[n], pts=n, duration=1) for n in range(len(y))]
+
+
 def split_planes(stacked: Stacked) -> tuple[Stacked, Stacked, Stacked]:
     """``[F, H * 3 // 2, W]``, array or tensor, to views y ``[F, H, W]``, u and v ``[F, H/2, W/2]``."""
     frames, rows, width = stacked.shape

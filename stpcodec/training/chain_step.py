@@ -17,6 +17,7 @@ from stpcodec.model.rates import lagrange_lambda, squared_error
 from stpcodec.model.zoo import load_model
 from stpcodec.training.chains import SHORTEST, ChainBatch, ChainDataset, Place, drawn_quality, ensure_chain
 from stpcodec.training.loss import code_chunk
+from stpcodec.training.options import names_model
 from stpcodec.training.step import QUALITY_SPREAD, Losses, balance
 from stpcodec.training.validate import QUALITIES, Validation
 
@@ -92,7 +93,7 @@ def chains_of(
 
     Raises UsageError: start is no model with tables, or without motion; InputError: too few long clips.
     """
-    if start == "linear" or start.endswith(".pt"):
+    if not names_model(start):
         raise UsageError(f"--start {start} --chains {count}: only a model or a weights file can encode; name one")
     model = load_model(start, device=torch.device("cpu"))
     if not model.inter.uses_motion:

@@ -26,10 +26,9 @@ from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.model.layers import QUALITIES
 from stpcodec.model.rates import lagrange_lambda
 from stpcodec.model.transform import Model
-from stpcodec.training.cache import split_planes
+from stpcodec.training.cache import frames_of
 from stpcodec.training.step import balance
 from stpcodec.training.store import ArrayStore
-from stpcodec.video.frames import Frame
 
 FRAMES = 41
 """Of a clip: as far as a picture can be from the intra frame."""
@@ -61,9 +60,7 @@ def ensure_chain(clip: Path, quality: int, model: Model, cache: Path) -> Path | 
     folder = cache / f"chains-{model.weights_sha256[:8]}" / f"{clip.stem}-{quality}"
     if folder.exists():
         return folder
-    y, u, v = (np.ascontiguousarray(plane) for plane in split_planes(stacked[:FRAMES]))
-    frames = [Frame(y=y[n], u=u[n], v=v[n], pts=n, duration=1) for n in range(len(y))]
-    found = list(predicted_pictures(model, frames, quality))
+    found = list(predicted_pictures(model, frames_of(stacked[:FRAMES]), quality))
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:

@@ -17,20 +17,20 @@ from statistics import fmean, median
 
 import numpy as np
 import torch
-from safetensors import safe_open
 
-from stpcodec.errors import ModelError, UsageError
+from stpcodec.errors import ModelError, OutputError, UsageError
 from stpcodec.evaluation.anchors import ANCHORS
 from stpcodec.evaluation.bd_rate import NoOverlap, bd_rate, load_pchip
 from stpcodec.evaluation.held_out import code_pieces
+from stpcodec.evaluation.pictures import cut, window_of
 from stpcodec.evaluation.points import PointFile
 from stpcodec.evaluation.stored_curves import stored_curve
 from stpcodec.model.network import StpNetwork
 from stpcodec.model.zoo import load_model, weights_path
-from stpcodec.training.cache import HALF, split_planes
+from stpcodec.training.cache import HALF, frames_of, split_planes
 from stpcodec.training.dataset import MixedLengths, PictureDataset
-from stpcodec.training.export import count_motion, count_symbols, export_weights
-from stpcodec.training.options import TrainOptions
+from stpcodec.training.export import count_motion, count_symbols, export_weights, tables_of
+from stpcodec.training.options import TrainOptions, names_model
 from stpcodec.training.run_log import BD_MEAN, BD_MEDIAN, BD_PIECES
 from stpcodec.training.validate import Validation, Validator
 from stpcodec.video.frames import Frame
@@ -43,7 +43,7 @@ QUALITIES = 1, 25, 50, 75
 FRAMES, SIDE = 17, 256
 """Of a piece: its first frames, in the middle of the clip. Enough to tell runs apart, and seconds to code."""
 BATCHES, MOTION_CLIPS = 12, 8
-"""What tables are counted on: a tenth of what `export` takes, and a tenth of its time."""
+"""What tables are counted on: less than a tenth of what `export` takes."""
 Write = Callable[[StpNetwork, Path], Path]
 
 
@@ -80,6 +80,8 @@ class CodedValidation:
         except ModelError as error:  # a prior that cannot be coded with now may be one later
             self.say(f"no BD-rate at this validation: {error}")
             return result
+        except OSError as error:
+            raise OutputError(f"{self.run}: cannot be written ({error.strerror or error}); free space") from error
         finally:
             network.train()
         return replace(result, figures={**result.figures, **figures})
@@ -116,16 +118,17 @@ def coded_validation(
     pieces = held_out_pieces(validation_clips, options.bd_pieces, options.cache, say, poll)
     if not pieces:
         return inner
-    with torch.random.fork_rng(devices=[]):  # models are drawn before their weights are read
-        write = _with_tables_of(options.start) if options.chains else _with_counted_tables(clips, options, frames)
+    write = _with_tables_of(options.start) if options.chains else _with_counted_tables(clips, options, frames)
     return CodedValidation(inner, pieces, write, options.run, options.device, say, poll)
 
 
 def _with_counted_tables(clips: list[Path], options: TrainOptions, frames: int) -> Write:
     """As `export_average` does, on less. Motion's tables, on which the network has no say, are those of a model to
     start from, and counted once where there is none."""
-    known = None if _is_no_model(options.start) else load_model(options.start, device=torch.device("cpu"))
-    motion = known.motion_tables if known else count_motion(clips, frames, limit=MOTION_CLIPS)
+    if names_model(options.start):
+        motion = tables_of(weights_path(options.start))[1]
+    else:
+        motion = count_motion(clips, frames, limit=MOTION_CLIPS)
 
     def write(network: StpNetwork, folder: Path) -> Path:
         data = MixedLengths(clips, frames=frames, crop=options.crop, chunks=1, seed=options.seed + 7)
@@ -138,19 +141,12 @@ def _with_counted_tables(clips: list[Path], options: TrainOptions, frames: int) 
 
 def _with_tables_of(start: str) -> Write:
     """For networks that stay near a model's: its tables are theirs."""
-    model = load_model(start, device=torch.device("cpu"))
-    with safe_open(weights_path(start), "pt") as file:
-        tables = {f"tables.{part}.{kind}": file.get_tensor(f"tables.{part}.{kind}") for part in ("intra", "inter")
-                  for kind in "yz"}  # fmt: skip
+    tables, motion = tables_of(weights_path(start))
 
     def write(network: StpNetwork, folder: Path) -> Path:
-        return export_weights(network, tables, model.motion_tables, folder)
+        return export_weights(network, tables, motion, folder)
 
     return write
-
-
-def _is_no_model(start: str) -> bool:
-    return start == "linear" or start.endswith(".pt")
 
 
 def held_out_pieces(
@@ -159,6 +155,7 @@ def held_out_pieces(
     """Pieces of up to `count` cached clips, spread evenly over them, with their curves from the cache.
 
     None of them where this installation cannot tell BD-rate: scipy or libx264 are missing, which is said.
+    Raises InputError, OutputError: the table of curves is damaged, cannot be read or written.
     """
     try:
         load_pchip()
@@ -174,17 +171,15 @@ def held_out_pieces(
     except UsageError as error:
         say(f"validation is without BD-rate against x264: {error}")
         return ()
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"{cache / TABLE}: cannot be kept ({reason}); choose another --cache") from error
     return tuple(pieces)
 
 
 def middle_of(clip: Path) -> tuple[Frame, ...]:
     """The first FRAMES frames of a cached clip, of SIDE×SIDE samples in its middle where it is larger."""
-    planes = split_planes(np.load(clip, mmap_mode="r")[:FRAMES])
-    height, width = planes[0].shape[1:]
-    rows, columns = min(height, SIDE), min(width, SIDE)
-    top, left = ((whole - part) // 4 * 2 for whole, part in ((height, rows), (width, columns)))
-    y, u, v = (
-        np.ascontiguousarray(plane[:, top // n : (top + rows) // n, left // n : (left + columns) // n])
-        for plane, n in zip(planes, (1, 2, 2), strict=True)
-    )
-    return tuple(Frame(y[n], u[n], v[n], pts=n, duration=1) for n in range(len(y)))
+    stacked = np.load(clip, mmap_mode="r")[:FRAMES]
+    height, width = split_planes(stacked)[0].shape[1:]
+    window = window_of(width, height, (SIDE, SIDE))
+    return tuple(replace(cut(frame, window), pts=frame.pts, duration=1) for frame in frames_of(stacked))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -153,6 +154,14 @@ def count_picture(counts: Tensor, blend: Tensor, motion: PictureMotion, height: 
         count_residuals(counts, levels, like_levels(like, height, width), height, width, kind)
     if motion.choice is not None:
         count_choices(blend, motion.choice)
+
+
+def tables_of(weights: Path) -> tuple[dict[str, Tensor], MotionTables]:
+    """The tables of a weights file as `export_weights` takes them; the rest of them it makes of the networks."""
+    with safe_open(weights, "pt") as file:
+        names = [name for name in file.keys() if name.startswith("tables.") and not name.endswith(("_quality", TILT))]  # noqa: SIM118
+        tables = {name: file.get_tensor(name) for name in names}
+    return tables, MotionTables(tables.pop("tables.motion"), tables.pop("tables.blend"))
 
 
 def export_weights(network: StpNetwork, tables: dict[str, Tensor], motion: MotionTables, folder: Path) -> Path:

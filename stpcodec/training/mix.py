@@ -16,15 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import nn
 
 from stpcodec.errors import ModelError, OutputError, StpError, UsageError
-from stpcodec.model.motion_tables import MotionTables
 from stpcodec.model.network import StpNetwork
-from stpcodec.model.zoo import TILT, load_network, weights_path
+from stpcodec.model.zoo import load_network, weights_path
 from stpcodec.training.checkpoint import load_checkpoint
-from stpcodec.training.export import export_weights
+from stpcodec.training.export import export_weights, tables_of
 
 PARTS = ("intra", "inter", "both")
 
@@ -53,11 +51,7 @@ def mixed_weights(weights: str, other: str, folder: Path, *, share: float, part:
     """
     network = load_network(weights)
     mix(network, _network(other), share, part)
-    with safe_open(weights_path(weights), "pt") as file:
-        # The others are made of the networks.
-        names = [name for name in file.keys() if name.startswith("tables.") and not name.endswith(("_quality", TILT))]  # noqa: SIM118
-        tables = {name: file.get_tensor(name) for name in names}
-    motion = MotionTables(tables.pop("tables.motion"), tables.pop("tables.blend"))
+    tables, motion = tables_of(weights_path(weights))
     try:
         return export_weights(network, tables, motion, folder)
     except OSError as error:

@@ -11,6 +11,11 @@ from stpcodec.errors import UsageError
 from stpcodec.training.recipe import QUANTISERS, Recipe
 
 
+def names_model(start: str) -> bool:
+    """Whether a start is a model or a weights file, with tables: neither a checkpoint nor nothing."""
+    return start != "linear" and not start.endswith(".pt")
+
+
 @dataclass(frozen=True)
 class TrainOptions:
     """What a run is made of. Times in minutes, sizes in luma samples.

@@ -24,9 +24,8 @@ from stpcodec.errors import InputError, OutputError, StpError
 from stpcodec.evaluation.census import Census
 from stpcodec.model.config import ModelConfig
 from stpcodec.model.zoo import load_model
-from stpcodec.training.cache import ensure_cached, ensure_half, find_media, split_planes
+from stpcodec.training.cache import ensure_cached, ensure_half, find_media, frames_of
 from stpcodec.training.export import write_weights
-from stpcodec.video.frames import Frame
 
 FRAMES = 17
 """Of each clip, at two qualities; of a photograph one, at one."""
@@ -48,7 +47,7 @@ def recount(weights: Path, clips: Sequence[Path], folder: Path, *, seed: int = 0
     random = np.random.default_rng(seed)
     census = Census(load_model(weights, device=torch.device("cpu")))
     for clip in clips:
-        frames = _frames(clip)
+        frames = frames_of(np.load(clip, mmap_mode="r")[:FRAMES])
         ranges = ((LOWEST, MIDDLE), (MIDDLE, HIGHEST)) if len(frames) > 1 else ((LOWEST, HIGHEST),)
         for low, high in ranges:
             census.add(frames, int(random.integers(low, high)))
@@ -60,11 +59,6 @@ def recount(weights: Path, clips: Sequence[Path], folder: Path, *, seed: int = 0
         return write_weights(tensors, ModelConfig.from_json(metadata["config"]), folder)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from error
-
-
-def _frames(clip: Path) -> list[Frame]:
-    y, u, v = (np.ascontiguousarray(plane) for plane in split_planes(np.load(clip, mmap_mode="r")[:FRAMES]))
-    return [Frame(y=y[n], u=u[n], v=v[n], pts=n, duration=1) for n in range(len(y))]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -325,6 +325,7 @@ def prepare(
         found = [clip]
         if halves and (half := ensure_half(clip)) is not None:
             found.append(half)
+        # Backwards, for ensure_retimed chooses by the same sum of the name.
         if zlib.crc32(clip.stem.encode()[::-1]) < retime * (1 << 32) and (retimed := ensure_retimed(clip)) is not None:
             found.append(retimed)
         for part in found:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from stpcodec.errors import ModelError, UsageError
+from stpcodec.errors import ModelError, OutputError, UsageError
 from stpcodec.evaluation.bd_rate import bd_rate
 from stpcodec.evaluation.held_out import code_pieces
 from stpcodec.model.zoo import load_model, load_network
@@ -243,3 +243,20 @@ def test_without_scipy_it_says_so_and_goes_on(tmp_path: Path, monkeypatch: pytes
 def test_pieces_cannot_be_fewer_than_none(options: TrainOptions) -> None:
     with pytest.raises(UsageError, match="--bd-pieces is -1; give a number of pieces"):
         replace(options, bd_pieces=-1)
+
+
+def test_a_table_that_cannot_be_kept_is_named(tmp_path: Path) -> None:
+    clip = ensure_cached(write_clip(tmp_path / "a.mp4", count=2), tmp_path / "cache")
+    assert clip is not None
+    (tmp_path / "cache/x264.csv").mkdir()
+    with pytest.raises(OutputError, match=r"x264\.csv: cannot be kept .*; choose another --cache"):
+        held_out_pieces([clip], 1, tmp_path / "cache", nothing, nothing)
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, tiny_weights: Path) -> None:
+    def full(network: torch.nn.Module, folder: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    coded = replace(validation(tmp_path, tiny_weights, Piece("p", frames_of(1), ())), write=full)
+    with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\); free space"):
+        coded.validate(load_network(str(tiny_weights)))
