@@ -23,7 +23,8 @@ class Choices:
     coded. precise: whether pictures between two references that others are predicted from are synthesised as decoders
     do it; otherwise in bfloat16 where the processor has it, and what an encoded chunk shows may be a little different.
     lengths: of all the segment's chunks; () leaves them to the planner. tries: whether the first chunks are coded in
-    several ways before (first_lengths.py) where joining is 1.
+    several ways before (first_lengths.py) where joining is 1. filters: whether pictures go through loop filters
+    (filter_choice.py).
     """
 
     intra_bonus: int = INTRA_BONUS
@@ -40,6 +41,7 @@ class Choices:
     precise: bool = True
     lengths: tuple[int, ...] = ()
     tries: bool = True
+    filters: bool = True
 
 
 USUAL = Choices()

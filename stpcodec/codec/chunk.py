@@ -31,10 +31,12 @@ from stpcodec.errors import CorruptFile
 from stpcodec.latents.chunk import PATCH, ChunkLatents, PictureLatents
 from stpcodec.latents.gop import Picture, coding_order, predicted_past
 from stpcodec.latents.levels import level_counts
+from stpcodec.latents.loop_filter import filter_counts
 from stpcodec.latents.motion_field import scaled, still_fields
 from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.latents.regions import region_counts
 from stpcodec.model.library import in_unit_range, nearest
+from stpcodec.model.loop_filter import filtered
 from stpcodec.model.picture_motion import PictureMotion, anchor_motion, between_motion
 from stpcodec.model.planes import Planes, join_frames
 from stpcodec.model.rates import (
@@ -79,7 +81,7 @@ class ChunkCodec:
 
     def __post_init__(self) -> None:
         counts = self.model.motion_tables
-        parts = (counts.counts, counts.blend, region_counts(), level_counts())
+        parts = (counts.counts, counts.blend, region_counts(), level_counts(), filter_counts())
         tables = Tables(*(TableSet(part.numpy().astype("int64")) for part in parts))
         object.__setattr__(self, "tables", tables)
 
@@ -163,7 +165,7 @@ class ChunkCodec:
             raise CorruptFile(f"a chunk of {len(streams)} streams; the file is damaged or of another version")
         transform = self.model.intra if previous is None and not from_library else self.model.inter
         size, before = (height, width), None if previous is None else _like(previous.anchor)
-        held = None if previous is None else previous.anchor.levels
+        held, held_filter = (None, None) if previous is None else (previous.anchor.levels, previous.anchor.loop_filter)
 
         def decode(number: int, place: DecodePlace) -> PictureLatents:
             head = streams[0][2 * number : 2 * number + 2]
@@ -185,6 +187,7 @@ class ChunkCodec:
                 still=still_fields(1, height, width), gop=picture, fields=_fields(done),
                 before_field=_last_field(previous.anchor),
                 held=done[picture.guide].levels if picture.depth else held,
+                held_filter=done[picture.guide].loop_filter if picture.depth else held_filter,
             )  # fmt: skip
             done[picture.position] = decode(number, place)
         return ChunkLatents(tuple(done.values()))
@@ -223,6 +226,10 @@ class ChunkCodec:
         self, transform: Transform, latents: PictureLatents, references: tuple[Planes, ...]
     ) -> Planes:
         """Pixels of one picture from its integers and the pixels of its references."""
+        frames = self._unfiltered(transform, latents, references)
+        return filtered(frames, latents.loop_filter) if latents.filtered else frames
+
+    def _unfiltered(self, transform: Transform, latents: PictureLatents, references: tuple[Planes, ...]) -> Planes:
         device = self.model.device
         field, choice = (None if part is None else part.to(device) for part in (latents.field, latents.choice))
         regions = None if latents.regions is None else latents.regions.to(device)
@@ -317,8 +324,9 @@ class ChunkEncoding:
             )  # fmt: skip
             return encode_picture(model.inter, tables, task, None, still)
         position, referenced = picture.position, self._referenced(picture)
+        guide = self.coded[picture.guide].latents if picture.depth else self.history.anchor
         if picture.depth:
-            held = self.coded[picture.guide].latents.levels
+            held = guide.levels
         task = PictureTask(
             self.frames[slice(position - 1, position)],
             tuple(self._decoded(reference) for reference in picture.references),
@@ -332,6 +340,8 @@ class ChunkEncoding:
             judged=referenced or choices.judged,
             levels=held if picture.depth else self._levels(held),
             held=held,
+            filters=choices.filters,
+            held_filter=guide.loop_filter,
         )
         return encode_picture(model.inter, tables, task, self._motion(task, picture, self.history), None)
 
@@ -342,6 +352,7 @@ class ChunkEncoding:
         task = PictureTask(
             self.frames, (), opening, self.asked, None, 0, choices.caution,
             rounds=max(choices.rounds, choices.intra_rounds), levels=self._levels(None),
+            filters=choices.filters and model.intra.uses_motion,
         )  # fmt: skip
         intra = encode_picture(model.intra, tables, task, None, None)
         number = nearest(self.frames, model.library)

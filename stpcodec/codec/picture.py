@@ -1,7 +1,8 @@
 """One coded picture: motion, transform, prior, entropy coder. Chunks, segments, tiles and files are above.
 
 Its bytes: two ``[128 + its quality - the file's, mode | 0x80 when nothing is said of its motion | 0x20 when levels
-are]``, and one range-coded stream of motion residuals, levels, z, y and regions in this order.
+are | 0x10 when it is filtered | 0x08 when its filter is said]``, and one range-coded stream of motion residuals, levels,
+z, y, regions and loop filter in this order.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stpcodec.codec.filter_choice import choose_filter
+from stpcodec.codec.filter_coder import decode_filter, encode_filter
 from stpcodec.codec.latent_coder import decode_latents, encode_latents
 from stpcodec.codec.level_coder import decode_levels, encode_levels
 from stpcodec.codec.motion_coder import decode_choice, decode_field, encode_choice, encode_field, in_range
@@ -24,6 +27,7 @@ from stpcodec.latents.levels import patch_qualities
 from stpcodec.latents.motion_field import ANCHOR, FUTURE, PAST
 from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.latents.regions import LINEAR, REGION, network_share, region_shape
+from stpcodec.model.loop_filter import filtered, fit
 from stpcodec.model.picture_motion import PictureMotion
 from stpcodec.model.planes import Planes
 from stpcodec.model.quality import Quality
@@ -40,6 +44,12 @@ TOLD = 1.3
 """How much less error a synthesis leaves than latents tell: what its network adds. Measured: docs/ablations.md."""
 LEVELLED = 0x20
 """A flag of any picture: its levels are coded with it. Without, those before hold."""
+FILTERED, FILTER_SAID = 0x10, 0x08
+"""Flags of any picture: it went through a loop filter, and that one is coded with it. Without the second, it is the one
+that holds."""
+FLAGS = ABSENT | LEVELLED | FILTERED | FILTER_SAID
+FILTER_CAUTION = 1.0
+"""Errors count this much more than the Lagrangian says where a filter is chosen. Measured: docs/ablations.md."""
 OFFSET_ZERO = 128
 REFINE_STEP, REFINE_SLOWER = 0.7, 0.4
 """Of the way to where the error would be least, which moves as neighbours do; in later rounds less of it. Measured:
@@ -50,12 +60,13 @@ REGION_BITS = 1.0
 
 @dataclass(frozen=True)
 class Tables:
-    """Of motion residuals, of choices, of regions and of levels."""
+    """Of motion residuals, of choices, of regions, of levels and of loop filters."""
 
     motion: TableSet
     blend: TableSet
     regions: TableSet
     levels: TableSet
+    filters: TableSet
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,7 @@ class PictureTask:
     caution: of the quantiser (rates.CAUTION). rounds: of better latents (model/refine.py). precise: whether
     `decoded` is what decoders have; otherwise it may be a little different. judged: whether it is synthesised to choose
     how it is coded; otherwise `decoded` is empty. levels: int32 (latents/levels.py), None: all 0; held: those that hold
-    where it says none.
+    where it says none. held_filter: likewise; filters: whether there are any.
     """
 
     frames: Planes
@@ -89,6 +100,8 @@ class PictureTask:
     judged: bool = True
     levels: Tensor | None = None
     held: Tensor | None = None
+    filters: bool = False
+    held_filter: Tensor | None = None
 
     @property
     def patch_qualities(self) -> Quality:
@@ -142,8 +155,7 @@ def encode_picture(
         )
     if regions is not None:
         encode_choice(coder, regions, tables.regions)
-    stream = coder.finish()
-    bare = transform.bare(context)
+    bare, stream = transform.bare(context), coder.finish()
     if bare is not None:
         if task.judged:
             lost = _error(bare, frames, weights) - _error(decoded, frames, weights)
@@ -152,18 +164,35 @@ def encode_picture(
         most = 8 * len(stream) / (SKIP_CAUTION * worth)
         # Coding the motion again takes time: only where the whole stream would be worth the loss.
         if lost < most:
-            short = _coder(tables, motion, task).finish()
-            if lost < most * (1 - len(short) / len(stream)):
-                decoded, mode, regions, stream = bare, SKIP, None, short
+            short = _coder(tables, motion, task)
+            if lost < most * (1 - len(short.finish()) / len(stream)):
+                decoded, mode, regions, coder = bare, SKIP, None, short
                 y_hat, z = torch.zeros_like(y_hat), torch.zeros_like(z)
+    decoded = decoded[slice(0, count)]
+    loop_filter, said = _loop_filter(tables, task, decoded, worth)
+    if loop_filter is not None:
+        decoded = filtered(decoded, loop_filter)
+        if said:
+            encode_filter(coder, loop_filter, tables.filters, before=task.held_filter)
     latents = PictureLatents(
         y_hat, to_integers(z[0]), None if field is None else to_integers(field),
         None if choice is None else to_integers(choice), task.first_frame, count, task.quality, mode, regions,
-        levels,
+        levels, loop_filter=task.held_filter if loop_filter is None else loop_filter, filtered=loop_filter is not None,
     )  # fmt: skip
     flags = mode | absent | (LEVELLED if task.says_levels else 0)
+    flags |= (FILTERED if loop_filter is not None else 0) | (FILTER_SAID if said else 0)
     head = bytes((task.quality - task.asked + OFFSET_ZERO, flags))
-    return EncodedPicture(head, stream, latents, decoded[slice(0, count)])
+    return EncodedPicture(head, coder.finish(), latents, decoded)
+
+
+def _loop_filter(tables: Tables, task: PictureTask, decoded: Planes, worth: float) -> tuple[Tensor | None, bool]:
+    """The one that the picture goes through, and whether it has to be sent."""
+    if not task.filters:
+        return None, False
+    if not len(decoded):
+        return task.held_filter, False
+    found = fit(decoded, task.frames, task.weights)
+    return choose_filter(found, task.held_filter, FILTER_CAUTION * worth, tables.filters)
 
 
 def _told_bits(y: Tensor, steps: Tensor, error_weights: Tensor) -> float:
@@ -208,7 +237,11 @@ def decode_picture(
     quality, flags = asked + head[0] - OFFSET_ZERO, head[1]
     if not 1 <= quality <= 100:
         raise CorruptFile(f"a picture of quality {quality}; the file is damaged")
-    mode = flags & ~(ABSENT | LEVELLED)
+    if (filter_missing := flags & (FILTERED | FILTER_SAID)) and not (transform.uses_motion and flags & FILTERED):
+        raise CorruptFile("a picture with a loop filter where there is none; the file is damaged")
+    if filter_missing == FILTERED and place.held_filter is None:
+        raise CorruptFile("a picture that goes through a loop filter, which none has said; the file is damaged")
+    mode = flags & ~FLAGS
     skipped = mode == SKIP and place.gop is not None
     if not skipped and mode not in transform.modes:
         raise CorruptFile(f"a picture of mode {mode}, which there is not here; the file is damaged")
@@ -227,8 +260,12 @@ def decode_picture(
             previous_z=None if before is None else before.z,
         )  # fmt: skip
     regions = _read_regions(coder, tables, size) if mode == transform.mixed_mode else None
+    loop_filter = place.held_filter
+    if flags & FILTER_SAID:
+        loop_filter = decode_filter(coder, tables.filters, before=loop_filter)
     return PictureLatents(
         y, z, field, choice, place.first_frame, place.frame_count, quality, mode, regions, levels,
+        loop_filter=loop_filter, filtered=bool(flags & FILTERED),
     )  # fmt: skip
 
 
@@ -245,7 +282,7 @@ class DecodePlace:
 
     still: the field of an inter picture of a model without motion. gop: its references in the chunk; None when it has
     none or no motion. fields: of the pictures coded before, by position; before_field: of the anchor before. held: the
-    levels that hold where the picture says none.
+    levels that hold where the picture says none; held_filter: likewise.
     """
 
     first_frame: int
@@ -256,6 +293,7 @@ class DecodePlace:
     fields: dict[int, Tensor] | None = None
     before_field: Tensor | None = None
     held: Tensor | None = None
+    held_filter: Tensor | None = None
 
     def read_motion(
         self, coder: SymbolDecoder, tables: Tables, size: tuple[int, int], *, absent: bool

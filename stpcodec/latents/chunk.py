@@ -26,8 +26,10 @@ class PictureLatents:
     none, zeros ``[frame_count, ...]``); None of an intra picture. choice: int32 ``[H/16, W/16]`` of a picture
     between two references, see latents/blend.py. regions: int32 ``[⌈H/64⌉, ⌈W/64⌉]`` of a picture whose mode says so,
     see latents/regions.py. first_frame: counted in its chunk. quality: 1..100, of this picture.
-    mode: the transform's own choice, 0..31 or 64. levels: int32 ``[⌈H/32⌉, ⌈W/32⌉]``, see latents/levels.py; None: all
+    mode: the transform's own choice, 0..7 or 64. levels: int32 ``[⌈H/32⌉, ⌈W/32⌉]``, see latents/levels.py; None: all
     are 0. library: of a segment's first picture, the number of the model's picture that it is predicted from.
+    loop_filter: int32 ``[FILTER_SIZE]``, the one that holds from this picture on, see latents/loop_filter.py; None: there
+    was none yet. filtered: whether this picture went through it.
     """
 
     y: Tensor
@@ -41,6 +43,8 @@ class PictureLatents:
     regions: Tensor | None = None
     levels: Tensor | None = None
     library: int | None = None
+    loop_filter: Tensor | None = None
+    filtered: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -62,6 +66,9 @@ class PictureLatents:
             named["regions"] = self.regions
         if self.levels is not None:
             named["levels"] = self.levels
+        if self.filtered:
+            assert self.loop_filter is not None
+            named["filter"] = self.loop_filter
         return {name: tensor.numpy() for name, tensor in named.items()}
 
     def hash_into(self, digest: Hash) -> None:

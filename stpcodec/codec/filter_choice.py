@@ -1,0 +1,115 @@
+"""Which loop filter a picture gets: none, the one that holds, or one of its own, by what each saves and costs."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stpcodec.codec.filter_coder import encode_filter
+from stpcodec.entropy.coder import SymbolEncoder
+from stpcodec.entropy.tables import TableSet
+from stpcodec.latents.loop_filter import CHROMA_TERMS, LARGEST_WEIGHT, LUMA_TERMS, SHIFTS
+from stpcodec.model.loop_filter import Fit
+
+LEAST_GAIN = 40.0
+"""Bits that the best filter has to save beside the one that holds, before one is looked for that can be sent."""
+RIDGE = 1e-4
+"""Of its own square that is added to every term: where terms are nearly the same, none of their weights gets large."""
+SWEEPS = 4
+PARTS = (slice(0, 2 * LUMA_TERMS), slice(2 * LUMA_TERMS, 2 * LUMA_TERMS + CHROMA_TERMS))
+_UNITS = np.array([2.0**-shift for shift in SHIFTS])
+
+
+def choose_filter(fit: Fit, held: Tensor | None, worth: float, tables: TableSet) -> tuple[Tensor | None, bool]:
+    """(the filter that the picture gets, None for none; whether it is one of its own, which has to be sent).
+
+    worth: bits of a squared error.
+    """
+    parts = [
+        _Part(fit.grams[number] * np.outer(_UNITS[part], _UNITS[part]) * worth, fit.slopes[number] * _UNITS[part] * worth)
+        for number, part in enumerate(PARTS)
+    ]
+    best, own, saved = None, False, 0.0
+    if held is not None:
+        known = held.numpy().astype(np.float64)
+        gain = sum(part.gain(known[where]) for part, where in zip(parts, PARTS, strict=True))
+        if gain > 0:
+            best, saved = held, gain
+    if sum(part.most for part in parts) < saved + LEAST_GAIN:
+        return best, own
+    prices = tables.bits[0 if held is None else 1]
+    before = np.zeros(len(SHIFTS), np.int64) if held is None else held.numpy().astype(np.int64)
+    found = [part.best(before[where], prices) for part, where in zip(parts, PARTS, strict=True)]
+    sent = torch.from_numpy(np.concatenate(found).astype(np.int32))
+    coder = SymbolEncoder()
+    encode_filter(coder, sent, tables, before=held)
+    gain = sum(part.gain(weights.astype(np.float64)) for part, weights in zip(parts, found, strict=True))
+    gain -= 8 * len(coder.finish()) - OVERHEAD
+    if gain > saved:
+        best, own = sent, True
+    return best, own
+
+
+OVERHEAD = 24.0
+"""Bits of a stream that a filter shares with the rest of its picture."""
+
+
+class _Part:
+    """Of luma or of chroma: bits saved by weights n, in units of a filter's integers, are 2·slope·n − n·gram·n."""
+
+    def __init__(self, gram: np.ndarray, slope: np.ndarray) -> None:
+        self._gram, self._slope = gram, slope
+        diagonal = np.diag(gram)
+        self._sensitivity = diagonal + 1e-9
+        self._inverse = np.linalg.inv(gram + np.diag(RIDGE * diagonal + 1e-6))
+        self._ideal = self._inverse @ slope
+        self.most = self.gain(self._ideal)
+
+    def gain(self, weights: np.ndarray) -> float:
+        return float(2 * self._slope @ weights - weights @ self._gram @ weights)
+
+    def best(self, before: np.ndarray, prices: np.ndarray) -> np.ndarray:
+        """int64 weights that save most beside what they cost as changes to those before."""
+        weights = self._rounded(before, prices)
+        left = self._slope - self._gram @ weights
+        for _ in range(SWEEPS):
+            moved = False
+            for number, weight in enumerate(weights):
+                there = weight + left[number] / self._sensitivity[number]
+                chosen = _cheapest(there, self._sensitivity[number], weight, before[number], prices)
+                if chosen != weight:
+                    left -= self._gram[:, number] * (chosen - weight)
+                    weights[number], moved = chosen, True
+            if not moved:
+                break
+        return weights
+
+    def _rounded(self, before: np.ndarray, prices: np.ndarray) -> np.ndarray:
+        """One weight after the other, each leaving what is best for the rest: the ideal of a Gaussian conditioned on
+        those that are chosen."""
+        ideal, inverse = self._ideal.copy(), self._inverse.copy()
+        weights = np.zeros(len(ideal), np.int64)
+        for number in range(len(ideal)):
+            spread = inverse[number, number]
+            chosen = _cheapest(ideal[number], 1 / spread, before[number], before[number], prices)
+            weights[number] = chosen
+            column = inverse[:, number] / spread
+            ideal += column * (chosen - ideal[number])
+            inverse -= np.outer(column, inverse[number])
+            inverse[number, number] = 1.0
+        return weights
+
+
+def _cheapest(ideal: float, sensitivity: float, now: int, before: int, prices: np.ndarray) -> int:
+    """Of integers near the ideal, the one now and the one before: least error and bits."""
+    largest = (len(prices) - 2) // 2
+    best, least = now, np.inf
+    low = int(np.floor(min(max(ideal, -LARGEST_WEIGHT), LARGEST_WEIGHT - 1)))
+    for tried in (before, now, low, low + 1):
+        change = abs(tried - before)
+        price = prices[largest + tried - before] if change <= largest else prices[-1] + 2 * np.log2(change)
+        cost = sensitivity * (tried - ideal) ** 2 + price
+        if cost < least:
+            best, least = tried, cost
+    return int(best)

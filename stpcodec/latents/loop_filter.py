@@ -1,0 +1,42 @@
+"""The integers of the adaptive loop filter: what a decoded picture is corrected with before others are predicted from it.
+
+A Wiener filter that the encoder fits to the picture (the adaptive loop filter of VVC: Tsai et al. 2013, Karczewicz et al.
+2021). Not one filter for each of many classes of blocks, as there: a filter whose weights follow how busy a block is, and
+which way its structure runs, in proportion. That takes few numbers, and no rounding error ever makes another class of a
+block.
+
+    filter[0:17]     luma, where nothing happens        weights, see model/loop_filter.py
+    filter[17:34]    luma, where much happens           between them by how much does
+    filter[34:40]    u and v
+
+A picture's filter holds for what is predicted from it, until a picture says another one.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+LUMA_TERMS, CHROMA_TERMS = 17, 6
+FILTER_SIZE = 2 * LUMA_TERMS + CHROMA_TERMS
+LARGEST_WEIGHT = 255
+"""Of a filter's integers."""
+LARGEST_DIRECT = 40
+"""Changes beyond are escaped."""
+_QUIET = (6, 6, 7, 8, 7, 4, 5, 6, 6, 4, 5, 4, 5, 5, 3, 2, 4)
+_BUSY = (8, 9, 9, 10, 9, 6, 7, 8, 8, 6, 7, 5, 5, 5, 4, 3, 4)
+_CHROMA = (6, 7, 8, 4, 5, 5)
+SHIFTS = (*_QUIET, *_BUSY, *_CHROMA)
+"""An integer n of a filter is a weight of n / 2^shift. As finely as pays in the middle of all qualities."""
+FILTER_CONTEXTS = 2
+"""Of a segment's first filter, and of changes to one."""
+
+
+def filter_counts() -> Tensor:
+    """int64 ``[FILTER_CONTEXTS, 2·LARGEST_DIRECT + 2]``: frequencies of changes −LARGEST_DIRECT to LARGEST_DIRECT, and
+    of what is beyond."""
+    sizes = [abs(change) for change in range(-LARGEST_DIRECT, LARGEST_DIRECT + 1)]
+    first = [max(8, 2**16 * 88**size // 100**size) for size in sizes]
+    change = [max(8, 2**14 * 82**size // 100**size) for size in sizes]
+    change[LARGEST_DIRECT] = 2**17
+    return torch.tensor([[*first, 8], [*change, 8]])
