@@ -9,7 +9,7 @@ from torch import Tensor
 from stpcodec.codec.filter_coder import encode_filter
 from stpcodec.entropy.coder import SymbolEncoder
 from stpcodec.entropy.tables import TableSet
-from stpcodec.latents.loop_filter import CHROMA_TERMS, LARGEST_WEIGHT, LUMA_TERMS, SHIFTS
+from stpcodec.latents.loop_filter import FILTER_SIZE, LARGEST_WEIGHT, LUMA_TERMS, SHIFTS
 from stpcodec.model.loop_filter import Fit
 
 LEAST_GAIN = 40.0
@@ -17,7 +17,7 @@ LEAST_GAIN = 40.0
 RIDGE = 1e-4
 """Of its own square that is added to every term: where terms are nearly the same, none of their weights gets large."""
 SWEEPS = 4
-PARTS = (slice(0, 2 * LUMA_TERMS), slice(2 * LUMA_TERMS, 2 * LUMA_TERMS + CHROMA_TERMS))
+PARTS = (slice(0, 2 * LUMA_TERMS), slice(2 * LUMA_TERMS, FILTER_SIZE))
 _UNITS = np.array([2.0**-shift for shift in SHIFTS])
 
 

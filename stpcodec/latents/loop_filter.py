@@ -5,9 +5,10 @@ A Wiener filter that the encoder fits to the picture (the adaptive loop filter o
 which way its structure runs, in proportion. That takes few numbers, and no rounding error ever makes another class of a
 block.
 
-    filter[0:17]     luma, where nothing happens        weights, see model/loop_filter.py
-    filter[17:34]    luma, where much happens           between them by how much does
-    filter[34:40]    u and v
+    filter[0:18]     luma, where nothing happens        weights, see model/loop_filter.py
+    filter[18:36]    luma, where much happens           between them by how much does
+    filter[36:42]    u and v
+    filter[42:44]    u alone, v alone                   what is added everywhere
 
 A picture's filter holds for what is predicted from it, until a picture says another one.
 """
@@ -17,15 +18,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-LUMA_TERMS, CHROMA_TERMS = 17, 6
-FILTER_SIZE = 2 * LUMA_TERMS + CHROMA_TERMS
+LUMA_TERMS, CHROMA_TERMS = 18, 6
+FILTER_SIZE = 2 * LUMA_TERMS + CHROMA_TERMS + 2
 LARGEST_WEIGHT = 255
 """Of a filter's integers."""
 LARGEST_DIRECT = 40
 """Changes beyond are escaped."""
-_QUIET = (6, 6, 7, 8, 7, 4, 5, 6, 6, 4, 5, 4, 5, 5, 3, 2, 4)
-_BUSY = (8, 9, 9, 10, 9, 6, 7, 8, 8, 6, 7, 5, 5, 5, 4, 3, 4)
-_CHROMA = (6, 7, 8, 4, 5, 5)
+_QUIET = (6, 6, 7, 8, 7, 4, 5, 6, 6, 4, 5, 4, 5, 5, 3, 2, 4, 5)
+_BUSY = (8, 9, 9, 10, 9, 6, 7, 8, 8, 6, 7, 5, 5, 5, 4, 3, 4, 5)
+_CHROMA = (6, 7, 8, 4, 5, 5, 5, 5)
 SHIFTS = (*_QUIET, *_BUSY, *_CHROMA)
 """An integer n of a filter is a weight of n / 2^shift. As finely as pays in the middle of all qualities."""
 FILTER_CONTEXTS = 2

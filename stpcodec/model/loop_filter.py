@@ -4,10 +4,10 @@ With x a decoded plane in [0, 1], borders repeated, and for a direction o
 
     S(o) = x(p + o) + x(p − o) − 2·x(p)        C(o) = clip(x(p + o) − x(p), ±c) + clip(x(p − o) − x(p), ±c)
 
-a filtered sample of luma is x + Σ w_k · T_k, of 17 terms T_k: sums of S, or of C, over directions that are alike where
-nothing tells them apart, and their differences times how much more a block of 4×4 runs one way than the other. The
-weights w_k lie between the filter's two sets by how much happens in the block. Chroma has six terms, and the same weights
-everywhere. FORMAT.md §19 has the whole list.
+a filtered sample of luma is x + Σ w_k · T_k, of 18 terms T_k: sums of S, or of C, over directions that are alike where
+nothing tells them apart, and their differences times how much more a block of 4×4 runs one way than the other; the last is 1/255. The
+weights w_k lie between the filter's two sets by how much happens in the block. Chroma has six terms of
+such kinds with the same weights everywhere, and 1/255 with a weight of its own in u and in v. FORMAT.md §19 has the whole list.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from stpcodec.model.loop_filter_kernels import (
     LUMA_CLIP,
     MARGIN,
     OCTAVES,
+    OFFSET,
     SOFT,
     chroma_terms,
     describe,
@@ -60,15 +61,17 @@ def _units() -> Tensor:
 def filtered(frames: Planes, loop_filter: Tensor) -> Planes:
     """The frames behind a filter int32 ``[FILTER_SIZE]`` (latents/loop_filter.py), clamped to [0, 1]."""
     weights = weights_of(loop_filter)
-    luma, chroma = weights[: 2 * LUMA_TERMS].view(2, LUMA_TERMS), weights[2 * LUMA_TERMS :]
+    luma = weights[: 2 * LUMA_TERMS].view(2, LUMA_TERMS)
+    shared = weights[2 * LUMA_TERMS : -2]
+    chroma = [torch.cat((shared, own[None])) for own in weights[-2:]]
     if frames.y.device.type == "cpu":
-        parts = [_compiled(frames[slice(n, n + 1)], luma.numpy(), chroma.numpy()) for n in range(len(frames))]
+        parts = [_compiled(frames[slice(n, n + 1)], luma.numpy(), [own.numpy() for own in chroma]) for n in range(len(frames))]
         return join_frames(parts)
-    luma, chroma = luma.to(frames.y.device), chroma.to(frames.y.device)
-    return Planes(_luma(frames.y, luma), _chroma(frames.u, chroma), _chroma(frames.v, chroma))
+    u, v = (own.to(frames.y.device) for own in chroma)
+    return Planes(_luma(frames.y, luma.to(frames.y.device)), _chroma(frames.u, u), _chroma(frames.v, v))
 
 
-def _compiled(frame: Planes, luma: np.ndarray, chroma: np.ndarray) -> Planes:
+def _compiled(frame: Planes, luma: np.ndarray, chroma: Sequence[np.ndarray]) -> Planes:
     out = empty_frame(frame.height, frame.width, frame.y.device)
     sources = [_padded(plane)[0].numpy() for plane in (frame.y, frame.u, frame.v)]
 
@@ -77,8 +80,8 @@ def _compiled(frame: Planes, luma: np.ndarray, chroma: np.ndarray) -> Planes:
         blocks = np.empty((3, 4 * (stop - start), frame.width // BLOCK), np.float32)
         describe(sources[0], 4 * start, blocks)
         filter_luma(sources[0], blocks, luma, 4 * start, out.y[0].numpy()[16 * start : 16 * stop])
-        for source, plane in zip(sources[1:], (out.u, out.v), strict=True):
-            filter_chroma(source, chroma, 8 * start, plane[0].numpy()[8 * start : 8 * stop])
+        for source, weights, plane in zip(sources[1:], chroma, (out.u, out.v), strict=True):
+            filter_chroma(source, weights, 8 * start, plane[0].numpy()[8 * start : 8 * stop])
 
     side_by_side([partial(fill, band.start, band.stop) for band in cut(frame.height // PATCH, 0)])
     return out
@@ -136,6 +139,7 @@ def _luma_terms(padded: Tensor) -> list[Tensor]:
         falling - rising, flat + steep - flat_back - steep_back,
         clipped[0] + clipped[1], clipped[2] + clipped[3], clipped[4] + clipped[5],
         clipped[0] - clipped[1], clipped[4] - clipped[5], clipped[2] - clipped[3],
+        torch.full_like(across, OFFSET),
     ]  # fmt: skip
 
 
@@ -162,7 +166,7 @@ def _along(term: int, straight: Tensor, slanted: Tensor) -> Tensor | None:
 def _chroma(planes: Tensor, weights: Tensor) -> Tensor:
     padded = _padded(planes)
     ways = ((0, 1), (1, 0)), ((1, 1), (1, -1)), ((0, 2), (2, 0))
-    total = planes.clone()
+    total = planes + weights[CHROMA_TERMS] * OFFSET
     for number, (one, other) in enumerate(ways):
         total += weights[number] * (_sum(padded, *one) + _sum(padded, *other))
         clipped = _clipped(padded, *one, CHROMA_CLIP) + _clipped(padded, *other, CHROMA_CLIP)
@@ -176,7 +180,7 @@ class Fit:
     errors weighed as rates.squared_error does, summed over the picture; of luma and of chroma alone, as each has
     weights of its own.
 
-    gram float64 ``[2·LUMA_TERMS]²``, ``[CHROMA_TERMS]²``.
+    gram float64 ``[2·LUMA_TERMS]²``, ``[CHROMA_TERMS + 2]²``.
     """
 
     grams: tuple[np.ndarray, np.ndarray]
@@ -188,14 +192,15 @@ def fit(decoded: Planes, original: Planes, weights: Tensor | None) -> Fit:
     """Of frames on any device, by every second line. weights: PictureTask.weights, what errors of each patch count."""
     decoded, original = decoded.to("cpu"), original.to("cpu")
     share = None if weights is None else weights.cpu()
-    luma = [_moments(decoded.y, original.y, share, LUMA_WEIGHT / 8, 2 * LUMA_TERMS)]
-    chroma = [
-        _moments(one, other, share, 4 * CHROMA_WEIGHT / 8, CHROMA_TERMS)
-        for one, other in ((decoded.u, original.u), (decoded.v, original.v))
-    ]
-    totals = [sum(parts[1:], parts[0]) for parts in (luma, chroma)]
-    grams, slopes = ([cut_out(total) for total in totals] for cut_out in (_gram, _slope))
-    return Fit((grams[0], grams[1]), (slopes[0], slopes[1]), float(sum(total[-1, -1] for total in totals)))
+    luma = _moments(decoded.y, original.y, share, LUMA_WEIGHT / 8, 2 * LUMA_TERMS)
+    chroma = np.zeros((CHROMA_TERMS + 3, CHROMA_TERMS + 3))
+    for number, name in enumerate(("u", "v")):
+        one, other = getattr(decoded, name), getattr(original, name)
+        # The plane's own offset, the last of its terms, has a place among those of both.
+        places = [*range(CHROMA_TERMS), CHROMA_TERMS + number, CHROMA_TERMS + 2]
+        chroma[np.ix_(places, places)] += _moments(one, other, share, 4 * CHROMA_WEIGHT / 8, CHROMA_TERMS + 1)
+    grams, slopes = ([part(luma), part(chroma)] for part in (_gram, _slope))
+    return Fit((grams[0], grams[1]), (slopes[0], slopes[1]), float(luma[-1, -1] + chroma[-1, -1]))
 
 
 def _gram(moments: np.ndarray) -> np.ndarray:
@@ -208,7 +213,7 @@ def _slope(moments: np.ndarray) -> np.ndarray:
 
 def _moments(decoded: Tensor, original: Tensor, share: Tensor | None, weight: float, terms: int) -> np.ndarray:
     """float64 ``[terms + 1]²``: products of all terms and, last, of what is missing, summed over planes ``[N, H, W]``."""
-    side = PATCH if terms > CHROMA_TERMS else PATCH // 2
+    side = PATCH if terms == 2 * LUMA_TERMS else PATCH // 2
     total = np.zeros((terms + 1, terms + 1))
     padded = _padded(decoded)
     for number in range(len(decoded)):
@@ -225,6 +230,7 @@ def _moments(decoded: Tensor, original: Tensor, share: Tensor | None, weight: fl
                     luma_terms(source, blocks, side // BLOCK * row, FITTED_LINES, found.numpy())
                 else:
                     chroma_terms(source, side * row, FITTED_LINES, found.numpy())
+                    found[terms - 1] = OFFSET
                 lines = slice(side * row, side * (row + 1), FITTED_LINES)
                 torch.sub(original[number, lines], decoded[number, lines], out=found[-1])
                 if share is not None:
@@ -235,8 +241,3 @@ def _moments(decoded: Tensor, original: Tensor, share: Tensor | None, weight: fl
         bands = [partial(of_band, band.start, band.stop) for band in cut(decoded.shape[1] // side, 0)]
         total += sum(side_by_side(bands))
     return total * (weight * 255.0**2 * FITTED_LINES)
-
-
-def whole(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Of luma and of chroma, in the order of a filter."""
-    return np.concatenate(parts)

@@ -9,7 +9,7 @@ import numpy as np
 from numba import float32, uintp
 
 from stpcodec.compiled import compiled
-from stpcodec.latents.loop_filter import CHROMA_TERMS, LUMA_TERMS
+from stpcodec.latents.loop_filter import LUMA_TERMS
 
 MARGIN = 3
 BLOCK = 4
@@ -20,6 +20,8 @@ SOFT = 0.25
 OCTAVES = 5.0
 """From where nothing happens to where much does, in log2 of those sums."""
 TAPS = 18
+OFFSET = 1 / 255
+"""The last term of luma, and of each chroma plane: the same everywhere."""
 
 kernel = compiled(fastmath=True)
 inlined = compiled(fastmath=True, inline="always")
@@ -97,7 +99,7 @@ def filter_luma(source, blocks, weights, first, out):  # type: ignore[no-untyped
     """out ``[4·rows, W]`` from blocks ``[3, rows, W/4]`` and weights ``[2, LUMA_TERMS]``; first: its row of blocks."""
     width = out.shape[1]
     own = np.empty(LUMA_TERMS, np.float32)
-    taps = np.empty((TAPS, width), np.float32)
+    taps = np.empty((TAPS + 1, width), np.float32)
     most = float32(LUMA_CLIP)
     for row in range(blocks.shape[1]):
         for column in range(blocks.shape[2]):
@@ -124,11 +126,12 @@ def filter_luma(source, blocks, weights, first, out):  # type: ignore[no-untyped
                 taps[15, x] = own[12] - slanted * own[16]
                 taps[16, x] = own[13] + straight * own[15]
                 taps[17, x] = own[13] - straight * own[15]
+                taps[TAPS, x] = own[17] * float32(OFFSET)
         for line in range(BLOCK * row, BLOCK * row + BLOCK):
             y = uintp(BLOCK * first + line + MARGIN)
             for column in range(width):
                 at, x = uintp(column), uintp(column + MARGIN)
-                total = source[y, x]
+                total = source[y, x] + taps[TAPS, at]
                 total += taps[0, at] * _pair(source, y, x, 0, 1) + taps[1, at] * _pair(source, y, x, 1, 0)
                 total += taps[2, at] * _pair(source, y, x, 1, 1) + taps[3, at] * _pair(source, y, x, 1, -1)
                 total += taps[4, at] * _pair(source, y, x, 0, 2) + taps[5, at] * _pair(source, y, x, 2, 0)
@@ -146,13 +149,13 @@ def filter_luma(source, blocks, weights, first, out):  # type: ignore[no-untyped
 
 @kernel
 def filter_chroma(source, weights, first, out):  # type: ignore[no-untyped-def]
-    """out ``[rows, W]`` from row `first` on; weights ``[CHROMA_TERMS]``."""
+    """out ``[rows, W]`` from row `first` on; weights ``[CHROMA_TERMS + 1]``."""
     most = float32(CHROMA_CLIP)
     for line in range(out.shape[0]):
         y = uintp(first + line + MARGIN)
         for column in range(out.shape[1]):
             x = uintp(column + MARGIN)
-            total = source[y, x]
+            total = source[y, x] + weights[6] * float32(OFFSET)
             total += weights[0] * (_pair(source, y, x, 0, 1) + _pair(source, y, x, 1, 0))
             total += weights[1] * (_pair(source, y, x, 1, 1) + _pair(source, y, x, 1, -1))
             total += weights[2] * (_pair(source, y, x, 0, 2) + _pair(source, y, x, 2, 0))
@@ -186,7 +189,8 @@ def luma_terms(source, blocks, first, step, out):  # type: ignore[no-untyped-def
             out[2, n, at] = _pair(source, y, x, 0, 2) + _pair(source, y, x, 2, 0)
         for column in range(width):
             at, x = uintp(column), uintp(column + MARGIN)
-            out[3, n, at] = _pair(source, y, x, 1, 2) + _pair(source, y, x, 1, -2) + _pair(source, y, x, 2, 1) + _pair(source, y, x, 2, -1)
+            flat = _pair(source, y, x, 1, 2) + _pair(source, y, x, 1, -2)
+            out[3, n, at] = flat + _pair(source, y, x, 2, 1) + _pair(source, y, x, 2, -1)
         for column in range(width):
             at, x = uintp(column), uintp(column + MARGIN)
             out[4, n, at] = _pair(source, y, x, 0, 3) + _pair(source, y, x, 3, 0)
@@ -198,7 +202,9 @@ def luma_terms(source, blocks, first, step, out):  # type: ignore[no-untyped-def
             out[6, n, at] = said[0, at] * (_pair(source, y, x, 0, 2) - _pair(source, y, x, 2, 0))
         for column in range(width):
             at, x = uintp(column), uintp(column + MARGIN)
-            out[7, n, at] = said[0, at] * (_pair(source, y, x, 1, 2) + _pair(source, y, x, 1, -2) - _pair(source, y, x, 2, 1) - _pair(source, y, x, 2, -1))
+            flat = _pair(source, y, x, 1, 2) + _pair(source, y, x, 1, -2)
+            steep = _pair(source, y, x, 2, 1) + _pair(source, y, x, 2, -1)
+            out[7, n, at] = said[0, at] * (flat - steep)
         for column in range(width):
             at, x = uintp(column), uintp(column + MARGIN)
             out[8, n, at] = said[0, at] * (_pair(source, y, x, 0, 3) - _pair(source, y, x, 3, 0))
@@ -207,7 +213,9 @@ def luma_terms(source, blocks, first, step, out):  # type: ignore[no-untyped-def
             out[9, n, at] = said[1, at] * (_pair(source, y, x, 1, 1) - _pair(source, y, x, 1, -1))
         for column in range(width):
             at, x = uintp(column), uintp(column + MARGIN)
-            out[10, n, at] = said[1, at] * (_pair(source, y, x, 1, 2) + _pair(source, y, x, 2, 1) - _pair(source, y, x, 1, -2) - _pair(source, y, x, 2, -1))
+            falling = _pair(source, y, x, 1, 2) + _pair(source, y, x, 2, 1)
+            rising = _pair(source, y, x, 1, -2) + _pair(source, y, x, 2, -1)
+            out[10, n, at] = said[1, at] * (falling - rising)
         for column in range(width):
             at, x = uintp(column), uintp(column + MARGIN)
             out[11, n, at] = _clipped(source, y, x, 0, 1, most) + _clipped(source, y, x, 1, 0, most)
@@ -226,6 +234,7 @@ def luma_terms(source, blocks, first, step, out):  # type: ignore[no-untyped-def
         for column in range(width):
             at, x = uintp(column), uintp(column + MARGIN)
             out[16, n, at] = said[1, at] * (_clipped(source, y, x, 1, 1, most) - _clipped(source, y, x, 1, -1, most))
+        out[LUMA_TERMS - 1, n] = float32(OFFSET)
         for term in range(LUMA_TERMS):
             for column in range(width):
                 at = uintp(column)
@@ -250,5 +259,3 @@ def chroma_terms(source, first, step, out):  # type: ignore[no-untyped-def]
             out[4, n, at] = _clipped(source, y, x, 1, 1, most) + _clipped(source, y, x, 1, -1, most)
             out[5, n, at] = _clipped(source, y, x, 0, 2, most) + _clipped(source, y, x, 2, 0, most)
 
-
-assert CHROMA_TERMS == 6
