@@ -14,8 +14,8 @@ from stpcodec.latents.loop_filter import FILTER_SIZE, LARGEST_WEIGHT
 
 def encode_filter(coder: SymbolEncoder, loop_filter: Tensor, tables: TableSet, *, before: Tensor | None) -> None:
     """loop_filter int32 ``[FILTER_SIZE]``; before: the one that held until then."""
-    changes = loop_filter if before is None else loop_filter - before
-    coder.encode(changes.numpy(), tables, _contexts(before))
+    contexts, changes = filter_changes(loop_filter, before)
+    coder.encode(changes, tables, contexts)
 
 
 def decode_filter(coder: SymbolDecoder, tables: TableSet, *, before: Tensor | None) -> Tensor:
@@ -26,6 +26,11 @@ def decode_filter(coder: SymbolDecoder, tables: TableSet, *, before: Tensor | No
     if bool((found.abs() > LARGEST_WEIGHT).any()):
         raise CorruptFile("a weight of a loop filter that does not exist; the file is damaged")
     return found
+
+
+def filter_changes(loop_filter: Tensor, before: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
+    """(table of each weight, what is coded by it)."""
+    return _contexts(before), (loop_filter if before is None else loop_filter - before).numpy()
 
 
 def _contexts(before: Tensor | None) -> np.ndarray:

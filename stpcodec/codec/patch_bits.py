@@ -2,7 +2,8 @@
 
 Nothing is guessed: the decoded integers are walked once more in the order of coding, and every symbol is priced by its
 table (entropy/cost.py). A latent counts where its patch lies; a hyper-latent evenly in the patches it speaks for; a
-motion vector in the patch in which its control point lies, however far it reaches; flags likewise.
+motion vector in the patch in which its control point lies, however far it reaches; flags likewise; a loop filter evenly
+in all patches.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stpcodec.codec.filter_coder import filter_changes
 from stpcodec.codec.latent_coder import walk_latents, z_rows
 from stpcodec.codec.level_coder import level_changes
-from stpcodec.codec.picture import ABSENT, LEVELLED, SKIP, Tables, levelled
+from stpcodec.codec.picture import ABSENT, FILTER_SAID, LEVELLED, SKIP, Tables, levelled
 from stpcodec.codec.tiling import TiledCodec, TileLatents
 from stpcodec.entropy.cost import symbol_bits
 from stpcodec.entropy.tables import TableSet
@@ -100,7 +102,7 @@ class _Pricer:
         transform = self.model.intra if picture.intra else self.model.inter
         bits = np.zeros((self.size[0] // PATCH, self.size[1] // PATCH))
         like = None if before is None or before.intra else before
-        held = None if before is None else before.levels
+        held, held_filter = (None, None) if before is None else (before.levels, before.loop_filter)
         if transform.uses_motion and not picture.intra:
             place = coding_order(chunk.frame_count)[number]
             done = {p.first_frame + 1: p for p in chunk.pictures[:number]}
@@ -111,7 +113,7 @@ class _Pricer:
                     bits += _choice_bits(picture.choice, self.tables.blend, self.price)
             if place.depth:
                 like = done[place.guide]
-                held = like.levels
+                held, held_filter = like.levels, like.loop_filter
         if picture.mode != SKIP or picture.intra:
             bits += _latent_bits(transform, picture, like, self.price)
         if flags & LEVELLED and picture.levels is not None:
@@ -120,6 +122,9 @@ class _Pricer:
         if picture.regions is not None:
             share = _choice_bits(picture.regions, self.tables.regions, self.price)
             bits += _spread(share, REGION // PATCH, bits.shape)
+        if flags & FILTER_SAID and picture.loop_filter is not None:
+            at, changes = filter_changes(picture.loop_filter, held_filter)
+            bits += self.price(changes, self.tables.filters, at).sum() / bits.size
         return bits
 
     def _motion(

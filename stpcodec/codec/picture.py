@@ -48,6 +48,7 @@ FILTERED, FILTER_SAID = 0x10, 0x08
 """Flags of any picture: it went through a loop filter, and that one is coded with it. Without the second, it is the one
 that holds."""
 FLAGS = ABSENT | LEVELLED | FILTERED | FILTER_SAID
+BLIND = True
 FILTER_CAUTION = 1.0
 """Errors count this much more than the Lagrangian says where a filter is chosen. Measured: docs/ablations.md."""
 OFFSET_ZERO = 128
@@ -171,7 +172,7 @@ def encode_picture(
     decoded = decoded[slice(0, count)]
     loop_filter, said = _loop_filter(tables, task, decoded, worth)
     if loop_filter is not None:
-        decoded = filtered(decoded, loop_filter)
+        decoded = filtered(decoded, loop_filter) if task.judged else decoded
         if said:
             encode_filter(coder, loop_filter, tables.filters, before=task.held_filter)
     latents = PictureLatents(
@@ -189,8 +190,8 @@ def _loop_filter(tables: Tables, task: PictureTask, decoded: Planes, worth: floa
     """The one that the picture goes through, and whether it has to be sent."""
     if not task.filters:
         return None, False
-    if not len(decoded):
-        return task.held_filter, False
+    if not task.judged:
+        return task.held_filter if BLIND else None, False
     found = fit(decoded, task.frames, task.weights)
     return choose_filter(found, task.held_filter, FILTER_CAUTION * worth, tables.filters)
 
@@ -237,14 +238,14 @@ def decode_picture(
     quality, flags = asked + head[0] - OFFSET_ZERO, head[1]
     if not 1 <= quality <= 100:
         raise CorruptFile(f"a picture of quality {quality}; the file is damaged")
-    if (filter_missing := flags & (FILTERED | FILTER_SAID)) and not (transform.uses_motion and flags & FILTERED):
-        raise CorruptFile("a picture with a loop filter where there is none; the file is damaged")
-    if filter_missing == FILTERED and place.held_filter is None:
-        raise CorruptFile("a picture that goes through a loop filter, which none has said; the file is damaged")
     mode = flags & ~FLAGS
     skipped = mode == SKIP and place.gop is not None
     if not skipped and mode not in transform.modes:
         raise CorruptFile(f"a picture of mode {mode}, which there is not here; the file is damaged")
+    said = flags & (FILTERED | FILTER_SAID)
+    known = said == FILTERED | FILTER_SAID or (said == FILTERED and place.held_filter is not None)
+    if said and not (transform.uses_motion and known):
+        raise CorruptFile("a picture that goes through a loop filter which there is not; the file is damaged")
     coder = SymbolDecoder(stream)
     field, choice = place.read_motion(coder, tables, size, absent=bool(flags & ABSENT))
     levels = decode_levels(coder, tables.levels, *size, before=place.held) if flags & LEVELLED else place.held

@@ -35,9 +35,16 @@ FILTER_CONTEXTS = 2
 
 def filter_counts() -> Tensor:
     """int64 ``[FILTER_CONTEXTS, 2·LARGEST_DIRECT + 2]``: frequencies of changes −LARGEST_DIRECT to LARGEST_DIRECT, and
-    of what is beyond."""
-    sizes = [abs(change) for change in range(-LARGEST_DIRECT, LARGEST_DIRECT + 1)]
-    first = [max(8, 2**16 * 88**size // 100**size) for size in sizes]
-    change = [max(8, 2**14 * 82**size // 100**size) for size in sizes]
-    change[LARGEST_DIRECT] = 2**17
-    return torch.tensor([[*first, 8], [*change, 8]])
+    of what is beyond. After what encodes of 28 clips of `train` had: a few large ones among many small ones."""
+    rows = []
+    for of_none, kinds in zip(NONE, KINDS, strict=True):
+        sizes = [
+            1 + sum(first * decay**size // 100**size for first, decay in kinds) for size in range(1, LARGEST_DIRECT + 1)
+        ]
+        rows.append([*reversed(sizes), of_none, *sizes, BEYOND])
+    return torch.tensor(rows)
+
+
+NONE, BEYOND = (2**14, 3 * 2**14), 8
+KINDS = ((2**13, 55), (2**11, 86)), ((2**13, 62), (2**10, 88))
+"""Of each context, the small changes and the large ones: how frequent, and how many of 100 are left by a step more."""

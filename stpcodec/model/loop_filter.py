@@ -64,11 +64,15 @@ def filtered(frames: Planes, loop_filter: Tensor) -> Planes:
     luma = weights[: 2 * LUMA_TERMS].view(2, LUMA_TERMS)
     shared = weights[2 * LUMA_TERMS : -2]
     chroma = [torch.cat((shared, own[None])) for own in weights[-2:]]
-    if frames.y.device.type == "cpu":
+    if _is_compiled(frames):
         parts = [_compiled(frames[slice(n, n + 1)], luma.numpy(), [own.numpy() for own in chroma]) for n in range(len(frames))]
         return join_frames(parts)
     u, v = (own.to(frames.y.device) for own in chroma)
     return Planes(_luma(frames.y, luma.to(frames.y.device)), _chroma(frames.u, u), _chroma(frames.v, v))
+
+
+def _is_compiled(frames: Planes) -> bool:
+    return frames.y.device.type == "cpu"
 
 
 def _compiled(frame: Planes, luma: np.ndarray, chroma: Sequence[np.ndarray]) -> Planes:

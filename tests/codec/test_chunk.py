@@ -17,7 +17,7 @@ from torch import Tensor
 from stpcodec.codec import picture as picture_module
 from stpcodec.codec.choices import Choices
 from stpcodec.codec.chunk import LONGEST_CHUNK, ChunkCodec, EncodedChunk, History
-from stpcodec.codec.picture import ABSENT, LEVELLED, OFFSET_ZERO, SKIP
+from stpcodec.codec.picture import ABSENT, FILTER_SAID, FILTERED, FLAGS, LEVELLED, OFFSET_ZERO, SKIP
 from stpcodec.errors import CorruptFile
 from stpcodec.latents.blend import BOTH, ONLY_FUTURE, ONLY_PAST
 from stpcodec.latents.chunk import ChunkLatents, PictureLatents
@@ -166,7 +166,7 @@ def test_the_pictures_of_a_chunk(tiny: ChunkCodec, count: int) -> None:
         assert latents.first_frame == picture.position - 1
         assert latents.frame_count == 1
         assert latents.quality == quality - OFFSET_ZERO + 50 == 50 + depth_bonus(count, picture.depth)
-        assert latents.mode == flags & ~ABSENT
+        assert latents.mode == flags & ~FLAGS
         assert latents.field is not None
         assert len(latents.field) == len(picture.references)
         if picture.future is None:
@@ -243,7 +243,7 @@ def test_the_intra_frames_latents_are_improved_unless_it_is_told_not_to() -> Non
     worth = float(lagrange_lambda(torch.tensor(50 + INTRA_BONUS))) * frames.y.numel()
     cost, streams = [], []
     for rounds in (0, INTRA_ROUNDS):
-        coded = codec.choosing(Choices(intra_rounds=rounds)).encode(frames, quality=50, history=None)
+        coded = codec.choosing(Choices(intra_rounds=rounds, filters=False)).encode(frames, quality=50, history=None)
         error = float(squared_error(coded.reconstruction, frames)[0])
         cost.append(8 * sum(map(len, coded.streams)) + worth * error)
         streams.append(coded.streams)
@@ -641,7 +641,7 @@ def chequered(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("chequered")
 def test_a_picture_may_use_the_network_in_some_regions(tiny: ChunkCodec) -> None:
     """There it is what it is with the network everywhere, elsewhere as without; and it is decoded as it was encoded."""
-    coded = encode(tiny, clip(4, 144, 208), (1, 3))
+    coded = encode(tiny.choosing(replace(tiny.choices, filters=False)), clip(4, 144, 208), (1, 3))
     found = decode_latents(tiny, coded)
     assert digest(found) == digest([chunk.latents for chunk in coded.chunks])
     anchor = found[1].anchor
@@ -688,7 +688,7 @@ def test_unknown_modes_are_refused(kind: str, tiny: ChunkCodec) -> None:
 
     def decode(number: int, mode: int) -> PictureLatents:
         head = bytearray(chunk.streams[0])
-        head[2 * number + 1] = head[2 * number + 1] & ABSENT | mode
+        head[2 * number + 1] = head[2 * number + 1] & (FLAGS & ~LEVELLED) | mode
         found = codec.decode_latents(
             (bytes(head), *chunk.streams[1:]), frame_count=count, height=32, width=48, quality=50, previous=previous
         )
@@ -696,7 +696,7 @@ def test_unknown_modes_are_refused(kind: str, tiny: ChunkCodec) -> None:
 
     for number, sent in enumerate(chunk.latents.pictures):
         assert decode(number, sent.mode).mode == sent.mode in MODES[kind]
-        for mode in {mode for mode in range(128) if not mode & LEVELLED} - MODES[kind]:
+        for mode in {mode for mode in range(128) if not mode & FLAGS} - MODES[kind]:
             with pytest.raises(CorruptFile, match=f"a picture of mode {mode}, which there is not"):
                 decode(number, mode)
         for mode in MODES[kind]:
