@@ -252,7 +252,7 @@ def test_the_intra_frames_latents_are_improved_unless_it_is_told_not_to() -> Non
         )  # fmt: skip
         assert_equal(latents.anchor, coded.latents.anchor)
     assert cost[1] < 0.98 * cost[0]
-    assert codec.encode(frames, quality=50, history=None).streams == streams[1], "without being told, too"
+    assert codec.choosing(Choices(filters=False)).encode(frames, quality=50, history=None).streams == streams[1]
 
 
 def test_chunks_of_one_frame_round_trip(tiny: ChunkCodec) -> None:
@@ -377,7 +377,7 @@ def test_motion_is_found_coded_and_used(tiny: ChunkCodec, count: int) -> None:
     moving = encode(tiny, moving_planes(1 + count, 48, 80, dx=3), (1, count), 44).chunks[1]
     field = moving.latents.anchor.field
     assert field is not None
-    assert (field[0, 1, 1:4, 3:8] + 12 * count).abs().median() <= 2
+    assert (field[0, 1, 1:4, 3:8] + 12 * count).abs().median() <= 3
     assert not moving.streams[0][1] & ABSENT
     first = tiny.encode(moving_planes(1, 48, 80, dx=0), quality=50, history=None)
     frozen = first.reconstruction.map(lambda plane: plane.expand(count, -1, -1))
@@ -775,6 +775,69 @@ def test_a_tilted_codec_reads_what_it_wrote(tiny: ChunkCodec) -> None:
 def test_a_tilt_that_the_model_does_not_have_is_refused() -> None:
     with pytest.raises(CorruptFile, match="a tilt of 3, which model dct does not have"):
         ChunkCodec(load_model("dct", device=CPU)).tilted(3)
+
+
+def filtered_and_not(codec: ChunkCodec) -> tuple[Coded, Coded]:
+    frames = clip(6, 64, 96)
+    plain = codec.choosing(replace(codec.choices, filters=False))
+    return encode(codec, frames, (1, 4, 1)), encode(plain, frames, (1, 4, 1))
+
+
+def test_loop_filters_are_decoded_as_they_were_encoded(tiny: ChunkCodec) -> None:
+    """Said, kept or left out; what the flags and the integers say is what the pixels show."""
+    coded, plain = filtered_and_not(tiny)
+    latents = decode_latents(tiny, coded)
+    assert digest(latents) == digest([chunk.latents for chunk in coded.chunks])
+    for planes, chunk in zip(synthesise(tiny, latents), coded.chunks, strict=True):
+        assert_same(planes, chunk.reconstruction)
+    flags = [flag for chunk in coded.chunks for flag in chunk.streams[0][1::2]]
+    pictures = [picture for chunk in coded.chunks for picture in chunk.latents.pictures]
+    assert any(flag & FILTER_SAID for flag in flags)
+    for flag, picture in zip(flags, pictures, strict=True):
+        assert bool(flag & FILTERED) == picture.filtered
+        assert not flag & FILTER_SAID or flag & FILTERED
+    assert not any(flag & (FILTERED | FILTER_SAID) for chunk in plain.chunks for flag in chunk.streams[0][1::2])
+    errors = [sum(float(squared_error(chunk.reconstruction, part).sum()) for chunk, part in zip(
+        each.chunks, (each.original[:1], each.original[1:5], each.original[5:]), strict=True)) for each in (coded, plain)
+    ]  # fmt: skip
+    assert errors[0] < 0.95 * errors[1]
+
+
+def test_a_filter_holds_until_another_is_said(tiny: ChunkCodec) -> None:
+    """Of an anchor that of the anchor before, of others that of their guide; also past pictures that go without."""
+    coded, _ = filtered_and_not(tiny)
+    held = None
+    for chunk in coded.chunks:
+        said = chunk.streams[0][1::2]
+        known = {0: held}
+        for picture, flag, found in zip(coding_order(sum(1 for _ in said)), said, chunk.latents.pictures, strict=True):
+            before = known[picture.guide] if picture.depth else held
+            if not flag & FILTER_SAID:
+                assert (found.loop_filter is None) == (before is None)
+                assert before is None or torch.equal(found.loop_filter, before)
+            known[picture.position] = found.loop_filter
+        held = chunk.latents.anchor.loop_filter
+
+
+def test_filters_that_cannot_be_are_refused(codec: ChunkCodec) -> None:
+    coded = encode(codec.choosing(replace(codec.choices, filters=False)), clip(1, 64, 96), (1,))
+    (chunk,) = coded.chunks
+    for flags in (FILTERED, FILTER_SAID):
+        head = bytes((chunk.streams[0][0], chunk.streams[0][1] | flags))
+        with pytest.raises(CorruptFile, match="a loop filter which there is not"):
+            codec.decode_latents(
+                (head, *chunk.streams[1:]), frame_count=1, height=64, width=96, quality=50, previous=None
+            )
+
+
+def test_filters_are_part_of_the_hash(tiny: ChunkCodec) -> None:
+    picture = filtered_and_not(tiny)[0].chunks[0].latents.anchor
+    assert picture.loop_filter is not None
+    found = {
+        digest([ChunkLatents((replace(picture, loop_filter=other, filtered=used),))])
+        for other, used in ((picture.loop_filter, True), (-picture.loop_filter, True), (picture.loop_filter, False))
+    }
+    assert len(found) == 3
 
 
 def test_levels_are_part_of_the_hash(tiny: ChunkCodec) -> None:
