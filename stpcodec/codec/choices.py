@@ -20,11 +20,11 @@ class Choices:
     of the frame that opens a segment, tilted_rounds those of pictures that others are predicted from where the model is
     tilted. refinements: Gauss-Newton steps of the motion search. patience: of its polish (motion_polish.PASSES), one
     less for pictures that nothing is predicted from. judged: whether those are synthesised, to choose how they are
-    coded. precise: whether pictures between two references that others are predicted from are synthesised as decoders
-    do it; otherwise in bfloat16 where the processor has it, and what an encoded chunk shows may be a little different.
-    lengths: of all the segment's chunks; () leaves them to the planner. tries: whether the first chunks are coded in
-    several ways before (first_lengths.py) where joining is 1. filters: whether pictures go through loop filters
-    (filter_choice.py).
+    coded, and go through loop filters. precise: whether pictures between two references that others are predicted from
+    are synthesised as decoders do it; otherwise in bfloat16 where the processor has it, and what an encoded chunk shows
+    may be a little different. lengths: of all the segment's chunks; () leaves them to the planner. tries: whether the
+    first chunks are coded in several ways before (first_lengths.py) where joining is 1. filters: whether pictures go
+    through loop filters (filter_choice.py).
     """
 
     intra_bonus: int = INTRA_BONUS

@@ -227,7 +227,10 @@ class ChunkCodec:
     ) -> Planes:
         """Pixels of one picture from its integers and the pixels of its references."""
         frames = self._unfiltered(transform, latents, references)
-        return filtered(frames, latents.loop_filter) if latents.filtered else frames
+        if not latents.filtered:
+            return frames
+        assert latents.loop_filter is not None
+        return filtered(frames, latents.loop_filter)
 
     def _unfiltered(self, transform: Transform, latents: PictureLatents, references: tuple[Planes, ...]) -> Planes:
         device = self.model.device

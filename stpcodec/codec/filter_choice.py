@@ -10,13 +10,15 @@ from stpcodec.codec.filter_coder import encode_filter
 from stpcodec.entropy.coder import SymbolEncoder
 from stpcodec.entropy.tables import TableSet
 from stpcodec.latents.loop_filter import FILTER_SIZE, LARGEST_WEIGHT, LUMA_TERMS, SHIFTS
-from stpcodec.model.loop_filter import Fit
+from stpcodec.model.loop_filter_fit import Fit
 
 LEAST_GAIN = 40.0
 """Bits that the best filter has to save beside the one that holds, before one is looked for that can be sent."""
 RIDGE = 1e-4
 """Of its own square that is added to every term: where terms are nearly the same, none of their weights gets large."""
 SWEEPS = 4
+OVERHEAD = 24.0
+"""Bits of a stream that a filter shares with the rest of its picture."""
 PARTS = (slice(0, 2 * LUMA_TERMS), slice(2 * LUMA_TERMS, FILTER_SIZE))
 _UNITS = np.array([2.0**-shift for shift in SHIFTS])
 
@@ -27,8 +29,8 @@ def choose_filter(fit: Fit, held: Tensor | None, worth: float, tables: TableSet)
     worth: bits of a squared error.
     """
     parts = [
-        _Part(fit.grams[number] * np.outer(_UNITS[part], _UNITS[part]) * worth, fit.slopes[number] * _UNITS[part] * worth)
-        for number, part in enumerate(PARTS)
+        _Part(worth * np.outer(_UNITS[part], _UNITS[part]) * gram, worth * _UNITS[part] * slope)
+        for part, gram, slope in zip(PARTS, fit.grams, fit.slopes, strict=True)
     ]
     best, own, saved = None, False, 0.0
     if held is not None:
@@ -49,10 +51,6 @@ def choose_filter(fit: Fit, held: Tensor | None, worth: float, tables: TableSet)
     if gain > saved:
         best, own = sent, True
     return best, own
-
-
-OVERHEAD = 24.0
-"""Bits of a stream that a filter shares with the rest of its picture."""
 
 
 class _Part:

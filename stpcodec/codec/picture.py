@@ -1,8 +1,8 @@
 """One coded picture: motion, transform, prior, entropy coder. Chunks, segments, tiles and files are above.
 
 Its bytes: two ``[128 + its quality - the file's, mode | 0x80 when nothing is said of its motion | 0x20 when levels
-are | 0x10 when it is filtered | 0x08 when its filter is said]``, and one range-coded stream of motion residuals, levels,
-z, y, regions and loop filter in this order.
+are | 0x10 when it is filtered | 0x08 when its filter is said]``, and one range-coded stream of motion residuals,
+levels, z, y, regions and loop filter in this order.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from stpcodec.latents.levels import patch_qualities
 from stpcodec.latents.motion_field import ANCHOR, FUTURE, PAST
 from stpcodec.latents.quantise import SIXTEENTHS
 from stpcodec.latents.regions import LINEAR, REGION, network_share, region_shape
-from stpcodec.model.loop_filter import filtered, fit
+from stpcodec.model.loop_filter import filtered
+from stpcodec.model.loop_filter_fit import fit
 from stpcodec.model.picture_motion import PictureMotion
 from stpcodec.model.planes import Planes
 from stpcodec.model.quality import Quality
@@ -37,7 +38,7 @@ from stpcodec.model.transform import Transform
 ABSENT = 0x80
 SKIP = 0x40
 """A mode of inter pictures: no latents at all, the frames are the prediction as it is."""
-SKIP_CAUTION = 0.7
+SKIP_CAUTION = 1.2
 """Errors count this much more than the Lagrangian says where a picture could be skipped: a reference is at stake.
 Measured: docs/ablations.md."""
 TOLD = 1.3
@@ -48,7 +49,6 @@ FILTERED, FILTER_SAID = 0x10, 0x08
 """Flags of any picture: it went through a loop filter, and that one is coded with it. Without the second, it is the one
 that holds."""
 FLAGS = ABSENT | LEVELLED | FILTERED | FILTER_SAID
-BLIND = True
 FILTER_CAUTION = 1.0
 """Errors count this much more than the Lagrangian says where a filter is chosen. Measured: docs/ablations.md."""
 OFFSET_ZERO = 128
@@ -85,8 +85,8 @@ class PictureTask:
     quality: of this picture; asked: of the file. before: the picture whose latents the prior looks at, None if none.
     caution: of the quantiser (rates.CAUTION). rounds: of better latents (model/refine.py). precise: whether
     `decoded` is what decoders have; otherwise it may be a little different. judged: whether it is synthesised to choose
-    how it is coded; otherwise `decoded` is empty. levels: int32 (latents/levels.py), None: all 0; held: those that hold
-    where it says none. held_filter: likewise; filters: whether there are any.
+    how it is coded, and may go through a loop filter; otherwise `decoded` is empty. levels: int32 (latents/levels.py),
+    None: all 0; held: those that hold where it says none. held_filter: likewise; filters: whether there are any.
     """
 
     frames: Planes
@@ -172,7 +172,7 @@ def encode_picture(
     decoded = decoded[slice(0, count)]
     loop_filter, said = _loop_filter(tables, task, decoded, worth)
     if loop_filter is not None:
-        decoded = filtered(decoded, loop_filter) if task.judged else decoded
+        decoded = filtered(decoded, loop_filter)
         if said:
             encode_filter(coder, loop_filter, tables.filters, before=task.held_filter)
     latents = PictureLatents(
@@ -188,10 +188,8 @@ def encode_picture(
 
 def _loop_filter(tables: Tables, task: PictureTask, decoded: Planes, worth: float) -> tuple[Tensor | None, bool]:
     """The one that the picture goes through, and whether it has to be sent."""
-    if not task.filters:
+    if not (task.filters and task.judged):
         return None, False
-    if not task.judged:
-        return task.held_filter if BLIND else None, False
     found = fit(decoded, task.frames, task.weights)
     return choose_filter(found, task.held_filter, FILTER_CAUTION * worth, tables.filters)
 

@@ -28,8 +28,8 @@ class PictureLatents:
     see latents/regions.py. first_frame: counted in its chunk. quality: 1..100, of this picture.
     mode: the transform's own choice, 0..7 or 64. levels: int32 ``[⌈H/32⌉, ⌈W/32⌉]``, see latents/levels.py; None: all
     are 0. library: of a segment's first picture, the number of the model's picture that it is predicted from.
-    loop_filter: int32 ``[FILTER_SIZE]``, the one that holds from this picture on, see latents/loop_filter.py; None: there
-    was none yet. filtered: whether this picture went through it.
+    loop_filter: int32 ``[FILTER_SIZE]``, the one that holds from this picture on, see latents/loop_filter.py; None:
+    there was none yet. filtered: whether this picture went through it.
     """
 
     y: Tensor

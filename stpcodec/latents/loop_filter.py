@@ -1,9 +1,9 @@
-"""The integers of the adaptive loop filter: what a decoded picture is corrected with before others are predicted from it.
+"""The integers of the adaptive loop filter: what corrects a decoded picture before others are predicted from it.
 
-A Wiener filter that the encoder fits to the picture (the adaptive loop filter of VVC: Tsai et al. 2013, Karczewicz et al.
-2021). Not one filter for each of many classes of blocks, as there: a filter whose weights follow how busy a block is, and
-which way its structure runs, in proportion. That takes few numbers, and no rounding error ever makes another class of a
-block.
+A Wiener filter that the encoder fits to the picture (the adaptive loop filter of VVC: Tsai et al. 2013, Karczewicz et
+al. 2021). Not one filter for each of many classes of blocks, as there: one whose weights follow how busy a block is,
+and which way its structure runs, in proportion. That takes few numbers, and no rounding error ever makes another class
+of a block.
 
     filter[0:18]     luma, where nothing happens        weights, see model/loop_filter.py
     filter[18:36]    luma, where much happens           between them by how much does

@@ -130,21 +130,21 @@ def filter_luma(source, blocks, weights, first, out):  # type: ignore[no-untyped
         for line in range(BLOCK * row, BLOCK * row + BLOCK):
             y = uintp(BLOCK * first + line + MARGIN)
             for column in range(width):
-                at, x = uintp(column), uintp(column + MARGIN)
-                total = source[y, x] + taps[TAPS, at]
-                total += taps[0, at] * _pair(source, y, x, 0, 1) + taps[1, at] * _pair(source, y, x, 1, 0)
-                total += taps[2, at] * _pair(source, y, x, 1, 1) + taps[3, at] * _pair(source, y, x, 1, -1)
-                total += taps[4, at] * _pair(source, y, x, 0, 2) + taps[5, at] * _pair(source, y, x, 2, 0)
-                total += taps[6, at] * _pair(source, y, x, 1, 2) + taps[7, at] * _pair(source, y, x, 1, -2)
-                total += taps[8, at] * _pair(source, y, x, 2, 1) + taps[9, at] * _pair(source, y, x, 2, -1)
-                total += taps[10, at] * _pair(source, y, x, 0, 3) + taps[11, at] * _pair(source, y, x, 3, 0)
-                total += taps[12, at] * _clipped(source, y, x, 0, 1, most)
-                total += taps[13, at] * _clipped(source, y, x, 1, 0, most)
-                total += taps[14, at] * _clipped(source, y, x, 1, 1, most)
-                total += taps[15, at] * _clipped(source, y, x, 1, -1, most)
-                total += taps[16, at] * _clipped(source, y, x, 0, 2, most)
-                total += taps[17, at] * _clipped(source, y, x, 2, 0, most)
-                out[uintp(line), at] = min(max(total, float32(0)), float32(1))
+                place, x = uintp(column), uintp(column + MARGIN)
+                total = source[y, x] + taps[TAPS, place]
+                total += taps[0, place] * _pair(source, y, x, 0, 1) + taps[1, place] * _pair(source, y, x, 1, 0)
+                total += taps[2, place] * _pair(source, y, x, 1, 1) + taps[3, place] * _pair(source, y, x, 1, -1)
+                total += taps[4, place] * _pair(source, y, x, 0, 2) + taps[5, place] * _pair(source, y, x, 2, 0)
+                total += taps[6, place] * _pair(source, y, x, 1, 2) + taps[7, place] * _pair(source, y, x, 1, -2)
+                total += taps[8, place] * _pair(source, y, x, 2, 1) + taps[9, place] * _pair(source, y, x, 2, -1)
+                total += taps[10, place] * _pair(source, y, x, 0, 3) + taps[11, place] * _pair(source, y, x, 3, 0)
+                total += taps[12, place] * _clipped(source, y, x, 0, 1, most)
+                total += taps[13, place] * _clipped(source, y, x, 1, 0, most)
+                total += taps[14, place] * _clipped(source, y, x, 1, 1, most)
+                total += taps[15, place] * _clipped(source, y, x, 1, -1, most)
+                total += taps[16, place] * _clipped(source, y, x, 0, 2, most)
+                total += taps[17, place] * _clipped(source, y, x, 2, 0, most)
+                out[uintp(line), place] = min(max(total, float32(0)), float32(1))
 
 
 @kernel
@@ -167,7 +167,8 @@ def filter_chroma(source, weights, first, out):  # type: ignore[no-untyped-def]
 
 @kernel
 def luma_terms(source, blocks, first, step, out):  # type: ignore[no-untyped-def]
-    """What the weights are multiplied with: out ``[2·LUMA_TERMS, lines, W]``, of every `step`-th line of the blocks."""
+    """What the weights are multiplied with: out ``[2·LUMA_TERMS, lines, W]``, of every `step`-th line of the blocks,
+    first: their row."""
     width, most = out.shape[2], float32(LUMA_CLIP)
     said = np.empty((3, width), np.float32)
     for number in range(out.shape[1]):

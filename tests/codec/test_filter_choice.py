@@ -11,7 +11,8 @@ from stpcodec.codec.filter_coder import encode_filter
 from stpcodec.entropy.coder import SymbolEncoder
 from stpcodec.entropy.tables import TableSet
 from stpcodec.latents.loop_filter import FILTER_SIZE, LUMA_TERMS, SHIFTS, filter_counts
-from stpcodec.model.loop_filter import Fit, filtered, fit
+from stpcodec.model.loop_filter import filtered
+from stpcodec.model.loop_filter_fit import Fit, fit
 from stpcodec.model.planes import Planes
 from stpcodec.model.rates import squared_error
 from tests.tiny_model import moving_planes

@@ -13,7 +13,9 @@ from torch import Tensor
 from stpcodec.latents.chunk import PATCH
 from stpcodec.latents.loop_filter import FILTER_SIZE, LUMA_TERMS, SHIFTS
 from stpcodec.model import loop_filter as module
-from stpcodec.model.loop_filter import Fit, filtered, fit
+from stpcodec.model import loop_filter_fit
+from stpcodec.model.loop_filter import filtered
+from stpcodec.model.loop_filter_fit import Fit, fit
 from stpcodec.model.planes import Planes, join_frames
 from stpcodec.model.rates import squared_error, squared_error_map
 from tests.tiny_model import moving_planes
@@ -136,7 +138,7 @@ def test_a_fit_says_what_a_filter_leaves(
     weigh: Callable[[], Tensor] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exactly, where it looks at every line and nothing is cut off at black and white."""
-    monkeypatch.setattr(module, "FITTED_LINES", 1)
+    monkeypatch.setattr(loop_filter_fit, "FITTED_LINES", 1)
     original = picture(48, 64, noise=0).map(lambda plane: 0.3 + 0.4 * plane)
     generator = torch.Generator().manual_seed(3)
     decoded = original.map(lambda plane: plane + 0.02 * torch.randn(plane.shape, generator=generator) - 0.01)
