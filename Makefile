@@ -55,6 +55,7 @@ bench: $(STAMP)
 	$(BIN)/stpcodec bench sample_videos --out $(BENCH_OUT) $(BENCH_OPTIONS)
 
 test: $(STAMP)
+	$(BIN)/python -m tests.compile_kernels
 	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist worksteal
 
 lint: $(STAMP)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from stpcodec.codec.picture import ABSENT, LEVELLED, SKIP
+from stpcodec.codec.picture import FILTERED, FLAGS, SKIP
 from stpcodec.container import StpReader
 from stpcodec.model.learned import MIXED, PLAIN
 from stpcodec.model.zoo import DEFAULT_MODEL, list_models
@@ -68,14 +68,15 @@ def golden_files() -> list[LearnedGolden]:
 
 
 def modes(path: Path) -> dict[int, int]:
-    """How many pictures of a file have each mode (FORMAT.md §14): whether a golden file exercises what it should."""
+    """How many pictures of a file have each mode, and the flag of those that are filtered (FORMAT.md §10): whether a
+    golden file exercises what it should."""
     found: dict[int, int] = {}
     with StpReader(path) as reader:
         for number in range(len(reader.segments)):
             for chunk in reader.read_segment(number).chunks:
                 for flags in chunk.streams[0][1::2]:
-                    mode = flags & ~(ABSENT | LEVELLED)
-                    found[mode] = found.get(mode, 0) + 1
+                    for kind in {flags & ~FLAGS, flags & FILTERED or flags & ~FLAGS}:
+                        found[kind] = found.get(kind, 0) + 1
     return dict(sorted(found.items()))
 
 
@@ -102,7 +103,7 @@ def main() -> int:
         files[clip.name] = {"integers": list(segment_sha256(path)), "psnr_db": psnr_db}
         print(f"{path.name}: {path.stat().st_size} bytes, worst frame {psnr_db} dB, pictures by mode {modes(path)}")
         seen |= set(modes(path))
-    if missing := {0, PLAIN, MIXED, SKIP} - seen:
+    if missing := {0, PLAIN, MIXED, SKIP, FILTERED} - seen:
         print(f"warning: no picture has mode {', '.join(map(str, sorted(missing)))}; change CLIPS until one has")
     hashes[weights] = {"model": DEFAULT_MODEL, "files": files}
     HASHES.write_text(json.dumps(hashes, indent=2) + "\n")
