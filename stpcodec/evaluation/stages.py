@@ -56,11 +56,11 @@ STAGES: dict[str, tuple[str, ...]] = {
         "stpcodec.model.band_work:CompiledWork.syntheses", "stpcodec.model.band_work:TorchWork.syntheses",
         "stpcodec.model.dct:DctTransform.synthesise",
     ),
-    "loop filter": ("stpcodec.model.loop_filter:filtered",),
-    "choice of loop filters": (
-        "stpcodec.model.loop_filter_fit:fit", "stpcodec.codec.filter_choice:choose_filter",
-        "stpcodec.codec.filter_coder:encode_filter", "stpcodec.codec.filter_coder:decode_filter",
+    "loop filter": (
+        "stpcodec.model.loop_filter:filtered", "stpcodec.codec.filter_coder:encode_filter",
+        "stpcodec.codec.filter_coder:decode_filter",
     ),
+    "choice of loop filters": ("stpcodec.model.loop_filter_fit:fit", "stpcodec.codec.filter_choice:choose_filter"),
     "choice of modes": ("stpcodec.codec.picture:_closest", "stpcodec.codec.picture:_error"),
     "hash of latents": ("stpcodec.latents.chunk:ChunkLatents.hash_into",),
     "writing": ("stpcodec.container.writer:StpWriter.write_segment", "stpcodec.video.writer:VideoWriter.write"),

@@ -109,7 +109,7 @@ def test_stages_of_the_learned_model(tmp_path: Path, tiny_weights: Path) -> None
     assert (chunk.anchor_motion, learned.side_by_side, learned.LearnedTransform.hyper) == functions
     names = {what: {stage.name for stage in stages} for what, stages in found.items()}
     both = {"reading", "writing", "prior", "entropy coding", "motion coding", "motion compensation", "synthesis", REST,
-            "context network", "samples and tensors", "hash of latents"}  # fmt: skip
+            "context network", "samples and tensors", "hash of latents", "loop filter"}  # fmt: skip
     assert names["decode"] == both
     assert names["encode"] == set(STAGES) | {REST}
     for stages in found.values():
