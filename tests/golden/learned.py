@@ -3,7 +3,8 @@
 That one command writes learned/NAME-WEIGHTS-*.stp and their hashes, for the weights that the package has now, and
 removes files of weights that it no longer has: nothing can decode those any more. Commit what it did, with the weights
 and their line in the CHANGELOG. Files of the same weights are never made anew to please a test: they pin what an
-encoder wrote once, and every later version must decode them to the same integers. It refuses to, unless told `--again`.
+encoder wrote once, and every later version must decode them to the same integers. It makes only those of clips that are
+new, unless told `--again`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ CLIPS = (
     Clip("best", 5, 32, 32, quality=100),
     Clip("regions", 10, 64, 128, quality=40, segment_frames=8, pattern="half"),
     Clip("levels", 12, 96, 160, quality=50, segment_frames=8, pattern="half", tune="ssim"),
+    Clip("filters", 16, 64, 112, quality=40, segment_frames=9, pattern="half"),
 )
 
 
@@ -86,7 +88,9 @@ def main() -> int:
     args = parser.parse_args()
     installed, hashes = installed_weights(), _hashes()
     weights = installed[DEFAULT_MODEL]
-    if weights in hashes and not args.again:
+    known = hashes[weights]["files"] if weights in hashes and not args.again else {}
+    missing = [clip for clip in CLIPS if clip.name not in known]
+    if not missing:
         print(f"files of {DEFAULT_MODEL}, weights {weights[:8]}, are there already; nothing was made")
         return 2
     for gone in set(hashes) - set(installed.values()):
@@ -95,16 +99,16 @@ def main() -> int:
             _path(entry["model"], gone, name).unlink(missing_ok=True)
         print(f"removed: files of {entry['model']}, weights {gone[:8]}")
     FOLDER.mkdir(exist_ok=True)
-    files, seen = {}, set()
-    for clip in CLIPS:
+    files = dict(known)
+    for clip in missing:
         path = _path(DEFAULT_MODEL, weights, clip.name)
         make(clip, path, model=DEFAULT_MODEL)
         psnr_db = round(worst_psnr_db(clip, path), 2)
         files[clip.name] = {"integers": list(segment_sha256(path)), "psnr_db": psnr_db}
         print(f"{path.name}: {path.stat().st_size} bytes, worst frame {psnr_db} dB, pictures by mode {modes(path)}")
-        seen |= set(modes(path))
-    if missing := {0, PLAIN, MIXED, SKIP, FILTERED} - seen:
-        print(f"warning: no picture has mode {', '.join(map(str, sorted(missing)))}; change CLIPS until one has")
+    seen = {mode for name in files for mode in modes(_path(DEFAULT_MODEL, weights, name))}
+    if absent := {0, PLAIN, MIXED, SKIP, FILTERED} - seen:
+        print(f"warning: no picture has mode {', '.join(map(str, sorted(absent)))}; change CLIPS until one has")
     hashes[weights] = {"model": DEFAULT_MODEL, "files": files}
     HASHES.write_text(json.dumps(hashes, indent=2) + "\n")
     return 0
