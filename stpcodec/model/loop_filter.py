@@ -14,6 +14,7 @@ has them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 
 import numpy as np
@@ -39,8 +40,37 @@ from stpcodec.model.loop_filter_kernels import (
 from stpcodec.model.planes import Planes, empty_frame, join_frames
 from stpcodec.model.side_by_side import side_by_side
 
-STRAIGHT, SLANTED = slice(5, 9), slice(9, 11)
-STRAIGHT_CLIPPED, SLANTED_CLIPPED = slice(14, 16), slice(16, 17)
+Ways = tuple[tuple[int, int], ...]
+SIDES: Ways = ((0, 1), (1, 0))
+CORNERS: Ways = ((1, 1), (1, -1))
+SIDES_2: Ways = ((0, 2), (2, 0))
+SIDES_3: Ways = ((0, 3), (3, 0))
+FLAT: Ways = ((1, 2), (1, -2))
+STEEP: Ways = ((2, 1), (2, -1))
+
+
+@dataclass(frozen=True)
+class Term:
+    """Of luma: the sum over the ways `more`, less that over the ways `less` where there are any, which then counts by
+    how far a block runs across rather than down (or, slanted, one diagonal rather than the other). most: of C; None:
+    it is of S."""
+
+    more: Ways
+    less: Ways = ()
+    slanted: bool = False
+    most: float | None = None
+
+
+TERMS = (
+    Term(SIDES), Term(CORNERS), Term(SIDES_2), Term(FLAT + STEEP), Term(SIDES_3),
+    Term(SIDES[:1], SIDES[1:]), Term(SIDES_2[:1], SIDES_2[1:]), Term(FLAT, STEEP), Term(SIDES_3[:1], SIDES_3[1:]),
+    Term(CORNERS[:1], CORNERS[1:], slanted=True),
+    Term((FLAT[0], STEEP[0]), (FLAT[1], STEEP[1]), slanted=True),
+    Term(SIDES, most=LUMA_CLIP), Term(CORNERS, most=LUMA_CLIP), Term(SIDES_2, most=LUMA_CLIP),
+    Term(SIDES[:1], SIDES[1:], most=LUMA_CLIP), Term(SIDES_2[:1], SIDES_2[1:], most=LUMA_CLIP),
+    Term(CORNERS[:1], CORNERS[1:], slanted=True, most=LUMA_CLIP),
+)  # fmt: skip
+"""Without the last one, which is the same everywhere."""
 
 
 def weights_of(loop_filter: Tensor) -> Tensor:
@@ -102,19 +132,18 @@ def _pairs(source: Tensor, dy: int, dx: int) -> tuple[Tensor, Tensor]:
     return shifted(dy, dx) - shifted(0, 0), shifted(-dy, -dx) - shifted(0, 0)
 
 
-def _sum(source: Tensor, dy: int, dx: int) -> Tensor:
-    one, other = _pairs(source, dy, dx)
-    return one + other
-
-
-def _clipped(source: Tensor, dy: int, dx: int, most: float) -> Tensor:
-    one, other = _pairs(source, dy, dx)
-    return one.clamp(-most, most) + other.clamp(-most, most)
+def _sum(source: Tensor, ways: Ways, most: float | None = None) -> Tensor:
+    """Of S over the ways, or of C with differences cut to ±most."""
+    sides = [side for way in ways for side in _pairs(source, *way)]
+    total = torch.zeros_like(sides[0])
+    for side in sides:
+        total += side if most is None else side.clamp(-most, most)
+    return total
 
 
 def _blocks(source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """loop_filter_kernels.describe, of planes at once, each ``[N, H, W]``."""
-    differences = torch.stack([_sum(source, *way).abs() for way in ((0, 1), (1, 0), (1, 1), (1, -1))], 1)
+    differences = torch.stack([_sum(source, (way,)).abs() for way in SIDES + CORNERS], 1)
     cells = F.avg_pool2d(differences, 2)
     sums = F.avg_pool2d(F.pad(cells, (1, 1, 1, 1), mode="replicate"), 4, 2) * 255
     across, down, falling, rising = sums.unbind(1)
@@ -125,49 +154,22 @@ def _blocks(source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return tuple(along(high(part)) for part in (straight, slanted, much))  # type: ignore[return-value]
 
 
-def _luma_terms(source: Tensor) -> list[Tensor]:
-    """Without what blocks say."""
-    across, down, falling, rising = (_sum(source, *way) for way in ((0, 1), (1, 0), (1, 1), (1, -1)))
-    across_2, down_2, across_3, down_3 = (_sum(source, *way) for way in ((0, 2), (2, 0), (0, 3), (3, 0)))
-    flat, flat_back, steep, steep_back = (_sum(source, *way) for way in ((1, 2), (1, -2), (2, 1), (2, -1)))
-    ways = (0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0)
-    clipped = [_clipped(source, *way, LUMA_CLIP) for way in ways]
-    return [
-        across + down, falling + rising, across_2 + down_2, flat + flat_back + steep + steep_back, across_3 + down_3,
-        across - down, across_2 - down_2, flat + flat_back - steep - steep_back, across_3 - down_3,
-        falling - rising, flat + steep - flat_back - steep_back,
-        clipped[0] + clipped[1], clipped[2] + clipped[3], clipped[4] + clipped[5],
-        clipped[0] - clipped[1], clipped[4] - clipped[5], clipped[2] - clipped[3],
-        torch.full_like(across, OFFSET),
-    ]  # fmt: skip
-
-
 def _luma(planes: Tensor, weights: Tensor) -> Tensor:
     source = padded(planes)
     straight, slanted, much = _blocks(source)
-    total = planes.clone()
-    for number, term in enumerate(_luma_terms(source)):
-        along = _along(number, straight, slanted)
-        weight = torch.lerp(weights[0, number], weights[1, number], much)
-        total += weight * (term if along is None else along * term)
+    total = planes + torch.lerp(weights[0, -1], weights[1, -1], much) * OFFSET
+    for number, term in enumerate(TERMS):
+        found = _sum(source, term.more, term.most)
+        if term.less:
+            found -= _sum(source, term.less, term.most)
+            found *= slanted if term.slanted else straight
+        total += torch.lerp(weights[0, number], weights[1, number], much) * found
     return total.clamp_(0, 1)
-
-
-def _along(term: int, straight: Tensor, slanted: Tensor) -> Tensor | None:
-    """How much a term of luma counts by a block's directions."""
-    if term in range(*STRAIGHT.indices(LUMA_TERMS)) or term in range(*STRAIGHT_CLIPPED.indices(LUMA_TERMS)):
-        return straight
-    if term in range(*SLANTED.indices(LUMA_TERMS)) or term in range(*SLANTED_CLIPPED.indices(LUMA_TERMS)):
-        return slanted
-    return None
 
 
 def _chroma(planes: Tensor, weights: Tensor) -> Tensor:
     source = padded(planes)
-    ways = ((0, 1), (1, 0)), ((1, 1), (1, -1)), ((0, 2), (2, 0))
     total = planes + weights[CHROMA_TERMS] * OFFSET
-    for number, (one, other) in enumerate(ways):
-        total += weights[number] * (_sum(source, *one) + _sum(source, *other))
-        clipped = _clipped(source, *one, CHROMA_CLIP) + _clipped(source, *other, CHROMA_CLIP)
-        total += weights[3 + number] * clipped
+    for number, ways in enumerate(2 * (SIDES, CORNERS, SIDES_2)):
+        total += weights[number] * _sum(source, ways, None if number < 3 else CHROMA_CLIP)
     return total.clamp_(0, 1)
