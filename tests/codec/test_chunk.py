@@ -839,7 +839,7 @@ def test_roundings_do_not_grow_through_filters(monkeypatch: pytest.MonkeyPatch) 
     codec = ChunkCodec(load_model("stp-s", device=CPU))
     lengths = (1,) * 17
     coded = encode(codec.choosing(replace(codec.choices, patience=0, intra_rounds=0)), clip(17, 64, 96), lengths)
-    assert sum(chunk.latents.anchor.filtered for chunk in coded.chunks) > 8
+    assert sum(chunk.latents.anchor.filtered for chunk in coded.chunks) > 5
     latents = decode_latents(codec, coded)
     compiled = synthesise(codec, latents)
     monkeypatch.setattr(loop_filter_module, "_is_compiled", lambda frames: False)
