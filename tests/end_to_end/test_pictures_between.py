@@ -131,7 +131,7 @@ def test_latents_are_those_of_every_picture(tmp_path: Path, tiny_weights: Path) 
             for index, chunk in enumerate(reader.read_segment(number).chunks):
                 order = coding_order(chunk.frame_count)
                 wanted += [(start + picture.position - 1, picture, index) for picture in order]
-                modes += [mode & 127 for mode in chunk.streams[0][1::2]]
+                modes += list(chunk.streams[0][1::2])
                 start += chunk.frame_count
             assert [part.first_frame for part in found] == [first for first, _, _ in wanted]
             frames = range(entry.first_frame, entry.first_frame + entry.frame_count)
@@ -139,7 +139,8 @@ def test_latents_are_those_of_every_picture(tmp_path: Path, tiny_weights: Path) 
             for part, (_, picture, index), mode in zip(found, wanted, modes, strict=True):
                 assert (part.y, part.x, part.height, part.width) == (0, 0, HEIGHT, WIDTH)
                 names = {"y", "z"} | ({"motion"} if index else set()) | ({"blend"} if picture.future else set())
-                assert set(part.arrays) == names | ({"regions"} if index and mode == 2 else set())
+                names |= {"regions"} if index and mode & 0x47 == 2 else set()
+                assert set(part.arrays) == names | ({"filter"} if mode & 0x10 else set())
                 if index:
                     assert len(part.arrays["motion"]) == len(picture.references)
                 if picture.future:
@@ -155,11 +156,11 @@ def test_the_latents_hash_can_be_checked_from_outside(tmp_path: Path, tiny_weigh
         heads = [c.streams[0][at : at + 2] for c in segment.chunks for at in range(0, len(c.streams[0]), 2)]
         hasher = xxhash.xxh3_128()
         for part, (offset, mode) in zip(found, heads, strict=True):
-            for name in ("y", "z", "motion", "blend", "regions", "levels"):
+            for name in ("y", "z", "motion", "blend", "regions", "levels", "filter"):
                 if name in part.arrays:
                     array = part.arrays[name]
                     quality = reader.header.quality + offset - 128
-                    hasher.update(f"{name}{array.shape}q{quality}m{mode & 0x5F}n1".encode())
+                    hasher.update(f"{name}{array.shape}q{quality}m{mode & 0x47}n1".encode())
                     hasher.update(array.astype("<i4").tobytes())
         assert hasher.digest() == segment.latents_hash
 
