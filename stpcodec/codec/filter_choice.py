@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from stpcodec.codec.filter_coder import encode_filter
+from stpcodec.codec.filter_kernels import improved, rounded
 from stpcodec.entropy.coder import SymbolEncoder
 from stpcodec.entropy.tables import TableSet
-from stpcodec.latents.loop_filter import FILTER_SIZE, LARGEST_WEIGHT, LUMA_TERMS, SHIFTS
+from stpcodec.latents.loop_filter import FILTER_SIZE, LUMA_TERMS, SHIFTS
 from stpcodec.model.loop_filter_fit import Fit
 
 LEAST_GAIN = 40.0
@@ -58,9 +59,7 @@ class _Part:
 
     def __init__(self, gram: np.ndarray, slope: np.ndarray) -> None:
         self._gram, self._slope = gram, slope
-        diagonal = np.diag(gram)
-        self._sensitivity = diagonal + 1e-9
-        self._inverse = np.linalg.inv(gram + np.diag(RIDGE * diagonal + 1e-6))
+        self._inverse = np.linalg.inv(gram + np.diag(RIDGE * np.diag(gram) + 1e-6))
         self._ideal = self._inverse @ slope
         self.most = self.gain(self._ideal)
 
@@ -69,45 +68,7 @@ class _Part:
 
     def best(self, before: np.ndarray, prices: np.ndarray) -> np.ndarray:
         """int64 weights that save most beside what they cost as changes to those before."""
-        weights = self._rounded(before, prices)
-        left = self._slope - self._gram @ weights
-        for _ in range(SWEEPS):
-            moved = False
-            for number, weight in enumerate(weights):
-                there = weight + left[number] / self._sensitivity[number]
-                chosen = _cheapest(there, self._sensitivity[number], weight, before[number], prices)
-                if chosen != weight:
-                    left -= self._gram[:, number] * (chosen - weight)
-                    weights[number], moved = chosen, True
-            if not moved:
-                break
+        weights = np.zeros(len(before), np.int64)
+        rounded(self._ideal.copy(), self._inverse.copy(), before, prices, weights)
+        improved(self._gram, self._slope - self._gram @ weights, before, prices, weights, SWEEPS)
         return weights
-
-    def _rounded(self, before: np.ndarray, prices: np.ndarray) -> np.ndarray:
-        """One weight after the other, each leaving what is best for the rest: the ideal of a Gaussian conditioned on
-        those that are chosen."""
-        ideal, inverse = self._ideal.copy(), self._inverse.copy()
-        weights = np.zeros(len(ideal), np.int64)
-        for number in range(len(ideal)):
-            spread = inverse[number, number]
-            chosen = _cheapest(ideal[number], 1 / spread, before[number], before[number], prices)
-            weights[number] = chosen
-            column = inverse[:, number] / spread
-            ideal += column * (chosen - ideal[number])
-            inverse -= np.outer(column, inverse[number])
-            inverse[number, number] = 1.0
-        return weights
-
-
-def _cheapest(ideal: float, sensitivity: float, now: int, before: int, prices: np.ndarray) -> int:
-    """Of integers near the ideal, the one now and the one before: least error and bits."""
-    largest = (len(prices) - 2) // 2
-    best, least = now, np.inf
-    low = int(np.floor(min(max(ideal, -LARGEST_WEIGHT), LARGEST_WEIGHT - 1)))
-    for tried in (before, now, low, low + 1):
-        change = abs(tried - before)
-        price = prices[largest + tried - before] if change <= largest else prices[-1] + 2 * np.log2(change)
-        cost = sensitivity * (tried - ideal) ** 2 + price
-        if cost < least:
-            best, least = tried, cost
-    return int(best)
