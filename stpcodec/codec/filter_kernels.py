@@ -1,4 +1,4 @@
-"""Compiled search for a loop filter's integers (filter_choice.py), in float64: sums are in the order that is written."""
+"""Compiled search for a loop filter's integers (filter_choice.py), in float64, sums in the order that is written."""
 
 from __future__ import annotations
 
