@@ -375,10 +375,11 @@ def test_still_frames_are_coded_as_a_difference_by_dct() -> None:
 @pytest.mark.parametrize("count", [1, 4])
 def test_motion_is_found_coded_and_used(tiny: ChunkCodec, count: int) -> None:
     """The decoded field is the one that was searched, and still frames have the flag instead of fields."""
-    moving = encode(tiny, moving_planes(1 + count, 48, 80, dx=3), (1, count), 44).chunks[1]
+    plain = tiny.choosing(replace(tiny.choices, filters=False))
+    moving = encode(plain, moving_planes(1 + count, 48, 80, dx=3), (1, count), 44).chunks[1]
     field = moving.latents.anchor.field
     assert field is not None
-    assert (field[0, 1, 1:4, 3:8] + 12 * count).abs().median() <= 3
+    assert (field[0, 1, 1:4, 3:8] + 12 * count).abs().median() <= 2
     assert not moving.streams[0][1] & ABSENT
     first = tiny.encode(moving_planes(1, 48, 80, dx=0), quality=50, history=None)
     frozen = first.reconstruction.map(lambda plane: plane.expand(count, -1, -1))
@@ -839,7 +840,7 @@ def test_roundings_do_not_grow_through_filters(monkeypatch: pytest.MonkeyPatch) 
     codec = ChunkCodec(load_model("stp-s", device=CPU))
     lengths = (1,) * 17
     coded = encode(codec.choosing(replace(codec.choices, patience=0, intra_rounds=0)), clip(17, 64, 96), lengths)
-    assert sum(chunk.latents.anchor.filtered for chunk in coded.chunks) > 5
+    assert sum(chunk.latents.anchor.filtered for chunk in coded.chunks) > 2
     latents = decode_latents(codec, coded)
     compiled = synthesise(codec, latents)
     monkeypatch.setattr(loop_filter_module, "_is_compiled", lambda frames: False)
