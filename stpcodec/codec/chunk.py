@@ -165,7 +165,7 @@ class ChunkCodec:
             raise CorruptFile(f"a chunk of {len(streams)} streams; the file is damaged or of another version")
         transform = self.model.intra if previous is None and not from_library else self.model.inter
         size, before = (height, width), None if previous is None else _like(previous.anchor)
-        held, held_filter = (None, None) if previous is None else (previous.anchor.levels, previous.anchor.loop_filter)
+        held = None if previous is None else previous.anchor.levels
 
         def decode(number: int, place: DecodePlace) -> PictureLatents:
             head = streams[0][2 * number : 2 * number + 2]
@@ -182,12 +182,12 @@ class ChunkCodec:
             return ChunkLatents((decode(0, DecodePlace(0, frame_count, before, still=still, held=held)),))
         done: dict[int, PictureLatents] = {}
         for number, picture in enumerate(coding_order(frame_count)):
+            guide = done[picture.guide] if picture.depth else previous.anchor
             place = DecodePlace(
-                picture.position - 1, 1, done[picture.guide] if picture.depth else before,
+                picture.position - 1, 1, _like(guide),
                 still=still_fields(1, height, width), gop=picture, fields=_fields(done),
                 before_field=_last_field(previous.anchor),
-                held=done[picture.guide].levels if picture.depth else held,
-                held_filter=done[picture.guide].loop_filter if picture.depth else held_filter,
+                held=guide.levels, held_filter=guide.loop_filter,
             )  # fmt: skip
             done[picture.position] = decode(number, place)
         return ChunkLatents(tuple(done.values()))
@@ -328,21 +328,19 @@ class ChunkEncoding:
             return encode_picture(model.inter, tables, task, None, still)
         position, referenced = picture.position, self._referenced(picture)
         guide = self.coded[picture.guide].latents if picture.depth else self.history.anchor
-        if picture.depth:
-            held = guide.levels
         task = PictureTask(
             self.frames[slice(position - 1, position)],
             tuple(self._decoded(reference) for reference in picture.references),
             max(1, min(100, quality + round(choices.spread * depth_bonus(count, picture.depth)))),
             self.asked,
-            self.coded[picture.guide].latents if picture.depth else before,
+            _like(guide),
             position - 1,
             choices.caution * self._share_of_caution(picture),
             rounds=max(choices.rounds, choices.tilted_rounds if referenced and self.codec.tilt else 0),
             precise=referenced and (choices.precise or not picture.depth),
             judged=referenced or choices.judged,
-            levels=held if picture.depth else self._levels(held),
-            held=held,
+            levels=guide.levels if picture.depth else self._levels(guide.levels),
+            held=guide.levels,
             filters=choices.filters,
             held_filter=guide.loop_filter,
         )

@@ -10,7 +10,7 @@ from stpcodec.codec.filter_coder import encode_filter
 from stpcodec.codec.filter_kernels import improved, rounded
 from stpcodec.entropy.coder import SymbolEncoder
 from stpcodec.entropy.tables import TableSet
-from stpcodec.latents.loop_filter import FILTER_SIZE, LUMA_TERMS, SHIFTS
+from stpcodec.latents.loop_filter import FILTER_SIZE, LUMA_TERMS, UNITS
 from stpcodec.model.loop_filter_fit import Fit
 
 LEAST_GAIN = 40.0
@@ -21,7 +21,7 @@ SWEEPS = 4
 OVERHEAD = 24.0
 """Bits of a stream that a filter shares with the rest of its picture."""
 PARTS = (slice(0, 2 * LUMA_TERMS), slice(2 * LUMA_TERMS, FILTER_SIZE))
-_UNITS = np.array([2.0**-shift for shift in SHIFTS])
+_UNITS = np.array(UNITS)
 
 
 def choose_filter(fit: Fit, held: Tensor | None, worth: float, tables: TableSet) -> tuple[Tensor | None, bool]:
@@ -33,25 +33,23 @@ def choose_filter(fit: Fit, held: Tensor | None, worth: float, tables: TableSet)
         _Part(worth * np.outer(_UNITS[part], _UNITS[part]) * gram, worth * _UNITS[part] * slope)
         for part, gram, slope in zip(PARTS, fit.grams, fit.slopes, strict=True)
     ]
-    best, own, saved = None, False, 0.0
+    best, saved = None, 0.0
     if held is not None:
         known = held.numpy().astype(np.float64)
         gain = sum(part.gain(known[where]) for part, where in zip(parts, PARTS, strict=True))
         if gain > 0:
             best, saved = held, gain
     if sum(part.most for part in parts) < saved + LEAST_GAIN:
-        return best, own
+        return best, False
     prices = tables.bits[0 if held is None else 1]
-    before = np.zeros(len(SHIFTS), np.int64) if held is None else held.numpy().astype(np.int64)
+    before = np.zeros(FILTER_SIZE, np.int64) if held is None else held.numpy().astype(np.int64)
     found = [part.best(before[where], prices) for part, where in zip(parts, PARTS, strict=True)]
     sent = torch.from_numpy(np.concatenate(found).astype(np.int32))
     coder = SymbolEncoder()
     encode_filter(coder, sent, tables, before=held)
     gain = sum(part.gain(weights.astype(np.float64)) for part, weights in zip(parts, found, strict=True))
     gain -= 8 * len(coder.finish()) - OVERHEAD
-    if gain > saved:
-        best, own = sent, True
-    return best, own
+    return (sent, True) if gain > saved else (best, False)
 
 
 class _Part:

@@ -101,8 +101,7 @@ class _Pricer:
         picture = chunk.pictures[number]
         transform = self.model.intra if picture.intra else self.model.inter
         bits = np.zeros((self.size[0] // PATCH, self.size[1] // PATCH))
-        like = None if before is None or before.intra else before
-        held, held_filter = (None, None) if before is None else (before.levels, before.loop_filter)
+        guide = before
         if transform.uses_motion and not picture.intra:
             place = coding_order(chunk.frame_count)[number]
             done = {p.first_frame + 1: p for p in chunk.pictures[:number]}
@@ -112,18 +111,18 @@ class _Pricer:
                 if picture.choice is not None:
                     bits += _choice_bits(picture.choice, self.tables.blend, self.price)
             if place.depth:
-                like = done[place.guide]
-                held, held_filter = like.levels, like.loop_filter
+                guide = done[place.guide]
+        like = None if guide is None or guide.intra else guide
         if picture.mode != SKIP or picture.intra:
             bits += _latent_bits(transform, picture, like, self.price)
         if flags & LEVELLED and picture.levels is not None:
-            at, changes = level_changes(picture.levels, held)
+            at, changes = level_changes(picture.levels, None if guide is None else guide.levels)
             bits += _spread(self.price(changes, self.tables.levels, at), LEVEL_REGION // PATCH, bits.shape)
         if picture.regions is not None:
             share = _choice_bits(picture.regions, self.tables.regions, self.price)
             bits += _spread(share, REGION // PATCH, bits.shape)
         if flags & FILTER_SAID and picture.loop_filter is not None:
-            at, changes = filter_changes(picture.loop_filter, held_filter)
+            at, changes = filter_changes(picture.loop_filter, None if guide is None else guide.loop_filter)
             bits += self.price(changes, self.tables.filters, at).sum() / bits.size
         return bits
 

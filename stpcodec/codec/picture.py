@@ -49,8 +49,6 @@ FILTERED, FILTER_SAID = 0x10, 0x08
 """Flags of any picture: it went through a loop filter, and that one is coded with it. Without the second, it is the one
 that holds."""
 FLAGS = ABSENT | LEVELLED | FILTERED | FILTER_SAID
-FILTER_CAUTION = 1.0
-"""Errors count this much more than the Lagrangian says where a filter is chosen. Measured: docs/ablations.md."""
 OFFSET_ZERO = 128
 REFINE_STEP, REFINE_SLOWER = 0.7, 0.4
 """Of the way to where the error would be least, which moves as neighbours do; in later rounds less of it. Measured:
@@ -190,8 +188,7 @@ def _loop_filter(tables: Tables, task: PictureTask, decoded: Planes, worth: floa
     """The one that the picture goes through, and whether it has to be sent."""
     if not (task.filters and task.judged):
         return None, False
-    found = fit(decoded, task.frames, task.weights)
-    return choose_filter(found, task.held_filter, FILTER_CAUTION * worth, tables.filters)
+    return choose_filter(fit(decoded, task.frames, task.weights), task.held_filter, worth, tables.filters)
 
 
 def _told_bits(y: Tensor, steps: Tensor, error_weights: Tensor) -> float:

@@ -29,6 +29,8 @@ _BUSY = (8, 9, 9, 10, 9, 6, 7, 8, 8, 6, 7, 5, 5, 5, 4, 3, 4, 5)
 _CHROMA = (6, 7, 8, 4, 5, 5, 5, 5)
 SHIFTS = (*_QUIET, *_BUSY, *_CHROMA)
 """An integer n of a filter is a weight of n / 2^shift. As finely as pays in the middle of all qualities."""
+UNITS = tuple(2.0**-shift for shift in SHIFTS)
+"""The same as what one is worth."""
 FILTER_CONTEXTS = 2
 """Of a segment's first filter, and of changes to one."""
 

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stpcodec.latents.chunk import PATCH
-from stpcodec.latents.loop_filter import CHROMA_TERMS, LUMA_TERMS, SHIFTS
+from stpcodec.latents.loop_filter import CHROMA_TERMS, LUMA_TERMS, UNITS
 from stpcodec.model.bands import cut
 from stpcodec.model.loop_filter_kernels import (
     BLOCK,
@@ -80,7 +80,7 @@ def weights_of(loop_filter: Tensor) -> Tensor:
 
 @cache
 def _units() -> Tensor:
-    return torch.tensor([2.0**-shift for shift in SHIFTS])
+    return torch.tensor(UNITS)
 
 
 def filtered(frames: Planes, loop_filter: Tensor) -> Planes:
@@ -150,8 +150,11 @@ def _blocks(source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     busy = across + down + SOFT
     straight, slanted = (across - down) / busy, (falling - rising) / (falling + rising + SOFT)
     much = (torch.log2(busy) / OCTAVES).clamp(0, 1)
-    along, high = (partial(torch.repeat_interleave, repeats=BLOCK, dim=dim) for dim in (2, 1))
-    return tuple(along(high(part)) for part in (straight, slanted, much))  # type: ignore[return-value]
+
+    def of_samples(blocks: Tensor) -> Tensor:
+        return blocks.repeat_interleave(BLOCK, 1).repeat_interleave(BLOCK, 2)
+
+    return of_samples(straight), of_samples(slanted), of_samples(much)
 
 
 def _luma(planes: Tensor, weights: Tensor) -> Tensor:
@@ -171,5 +174,5 @@ def _chroma(planes: Tensor, weights: Tensor) -> Tensor:
     source = padded(planes)
     total = planes + weights[CHROMA_TERMS] * OFFSET
     for number, ways in enumerate(2 * (SIDES, CORNERS, SIDES_2)):
-        total += weights[number] * _sum(source, ways, None if number < 3 else CHROMA_CLIP)
+        total += weights[number] * _sum(source, ways, None if number < CHROMA_TERMS // 2 else CHROMA_CLIP)
     return total.clamp_(0, 1)

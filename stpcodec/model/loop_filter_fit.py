@@ -37,7 +37,7 @@ class Fit:
 
 
 def fit(decoded: Planes, original: Planes, weights: Tensor | None) -> Fit:
-    """Of frames on any device, by every second line. weights: PictureTask.weights, what errors of each patch count."""
+    """Of frames on any device, by one line in FITTED_LINES. weights: PictureTask.weights."""
     decoded, original = decoded.to("cpu"), original.to("cpu")
     share = None if weights is None else weights.cpu()
     luma = _moments(decoded.y, original.y, share, LUMA_WEIGHT / 8, 2 * LUMA_TERMS)

@@ -9,7 +9,7 @@ import numpy as np
 from numba import float32, uintp
 
 from stpcodec.compiled import compiled
-from stpcodec.latents.loop_filter import LUMA_TERMS
+from stpcodec.latents.loop_filter import CHROMA_TERMS, LUMA_TERMS
 
 MARGIN = 3
 BLOCK = 4
@@ -155,7 +155,7 @@ def filter_chroma(source, weights, first, out):  # type: ignore[no-untyped-def]
         y = uintp(first + line + MARGIN)
         for column in range(out.shape[1]):
             x = uintp(column + MARGIN)
-            total = source[y, x] + weights[6] * float32(OFFSET)
+            total = source[y, x] + weights[CHROMA_TERMS] * float32(OFFSET)
             total += weights[0] * (_pair(source, y, x, 0, 1) + _pair(source, y, x, 1, 0))
             total += weights[1] * (_pair(source, y, x, 1, 1) + _pair(source, y, x, 1, -1))
             total += weights[2] * (_pair(source, y, x, 0, 2) + _pair(source, y, x, 2, 0))

@@ -814,7 +814,7 @@ def test_a_filter_holds_until_another_is_said(tiny: ChunkCodec) -> None:
     for chunk in coded.chunks:
         said = chunk.streams[0][1::2]
         known = {0: held}
-        for picture, flag, found in zip(coding_order(sum(1 for _ in said)), said, chunk.latents.pictures, strict=True):
+        for picture, flag, found in zip(coding_order(len(said)), said, chunk.latents.pictures, strict=True):
             before = known[picture.guide] if picture.depth else held
             if not flag & FILTER_SAID:
                 assert (found.loop_filter is None) == (before is None)

@@ -77,8 +77,10 @@ def modes(path: Path) -> dict[int, int]:
         for number in range(len(reader.segments)):
             for chunk in reader.read_segment(number).chunks:
                 for flags in chunk.streams[0][1::2]:
-                    for kind in {flags & ~FLAGS, flags & FILTERED or flags & ~FLAGS}:
-                        found[kind] = found.get(kind, 0) + 1
+                    mode = flags & ~FLAGS
+                    found[mode] = found.get(mode, 0) + 1
+                    if flags & FILTERED:
+                        found[FILTERED] = found.get(FILTERED, 0) + 1
     return dict(sorted(found.items()))
 
 
